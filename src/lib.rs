@@ -1,0 +1,1 @@
+//! The Aster chat server.

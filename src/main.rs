@@ -1,0 +1,2 @@
+//! The story of start-up.
+fn main() {}
