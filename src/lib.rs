@@ -7,4 +7,5 @@ mod id;
 pub mod log;
 pub mod protocol;
 mod stopping;
+mod store;
 mod thread;
