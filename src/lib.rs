@@ -2,6 +2,7 @@
 
 mod access;
 pub mod config;
+mod connection;
 pub mod error;
 mod id;
 pub mod log;
@@ -9,3 +10,5 @@ pub mod protocol;
 mod stopping;
 mod store;
 mod thread;
+mod tls;
+pub mod wire;
