@@ -13,7 +13,7 @@ use crate::store::{Location, Shared, schema};
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// One reading connection, for the time of one request.
-pub struct Reader<'c> {
+pub(crate) struct Reader<'c> {
     pub(super) connection: &'c Connection,
     pub(super) shared: &'c Shared,
 }
@@ -24,7 +24,7 @@ impl<'c> Reader<'c> {
     }
 
     /// The snapshot that holds for this statement.
-    pub fn access(&self) -> &'c Access {
+    pub(crate) fn access(&self) -> &'c Access {
         &self.shared.access
     }
 }
