@@ -235,9 +235,9 @@ impl Slot {
         let mut taken = slots.lock();
         let is_limited = limits.limit_loopback || !address.is_loopback();
         let from_address = taken.by_address.get(&address).copied().unwrap_or_default();
-        let is_full = taken.sockets.len() >= limits.connections_max
-            || from_address >= limits.connections_per_address_max;
-        if is_limited && is_full {
+        if taken.sockets.len() >= limits.connections_max
+            || is_limited && from_address >= limits.connections_per_address_max
+        {
             return None;
         }
         taken.sockets.insert(id, Arc::clone(socket));
