@@ -49,8 +49,8 @@ install: ## Install to $(DESTDIR)$(PREFIX), /usr/local by default
 	@if [ ! -e "$(BINARY)" ] || [ -O "$(BINARY)" ]; then $(CARGO) build --release --locked; fi
 	install -d "$(BINDIR)" "$(DOCDIR)/docs"
 	install -m 755 "$(BINARY)" "$(BINDIR)"
-	install -m 644 $(wildcard *.md) LICENSE-APACHE LICENSE-MIT "$(DOCDIR)"
-	install -m 644 $(wildcard docs/*.md) "$(DOCDIR)/docs"
+	install -m 644 *.md LICENSE-* "$(DOCDIR)"
+	install -m 644 docs/*.md "$(DOCDIR)/docs"
 
 clean: ## Remove what was built
 	$(CARGO) clean
