@@ -1,0 +1,391 @@
+//! The shared TLS stream: one thread reads and answers on it, another tells it events.
+//!
+//! # Threads
+//! *Invariant:* nobody blocks on the network while holding a connection's lock.
+//!
+//! The client's thread blocks in `read` on the socket, holding nothing, then takes the lock
+//! to decrypt. Whoever writes takes the lock, encrypts, and sends without waiting; what the
+//! kernel does not take stays in the backlog. The broadcaster tries again shortly; a client's
+//! thread whose own answers stay waits for the socket to drain before it reads on.
+//!
+//! Everything that TLS wants to send by itself goes the same way, so records never mix.
+//!
+//! # Limits
+//! Events that wait are bounded by `backlog_bytes_max`; past it the connection is closed.
+//! Answers are not: a client that asks and does not read waits for itself.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg, sockopt};
+use rustls::{ServerConfig, ServerConnection};
+
+use crate::error::Disconnect;
+
+/// Ciphertext read at once.
+const READ_BYTES: usize = 4096;
+/// Past this, a client's own thread waits for its socket before it reads the next request.
+const ANSWERS_WAITING_LOW_BYTES: usize = 64 * 1024;
+/// How long a farewell waits for a client to take what is left, and to hang up.
+const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
+/// Waiting pieces are joined up to this size.
+const SEGMENT_BYTES: usize = 64 * 1024;
+
+/// When a peer that says nothing is asked whether it is there, how often, how many times.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
+const KEEPALIVE_PROBES: u32 = 4;
+/// How long sent bytes may go unacknowledged by the peer's kernel.
+const UNACKNOWLEDGED_TIMEOUT_MS: u32 = 120_000;
+
+/// One peer. Shared by its client's thread, the broadcaster and the registry of slots.
+pub(crate) struct Connection {
+    socket: Arc<TcpStream>,
+    backlog_bytes_max: usize,
+    tls: Mutex<Tls>,
+}
+
+/// What the lock guards.
+struct Tls {
+    session: ServerConnection,
+    backlog: Backlog,
+    /// The peer said close_notify: nothing more comes.
+    peer_closed: bool,
+}
+
+/// What is left to do for a connection that was written to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Sent {
+    /// Nothing.
+    All,
+    /// Something waits; `Connection::flush` tries again.
+    Waiting,
+}
+
+impl Connection {
+    /// Over a socket that was just accepted. No TLS work yet.
+    pub(crate) fn new(
+        socket: Arc<TcpStream>,
+        offered: Arc<ServerConfig>,
+        backlog_bytes_max: usize,
+    ) -> Result<Self, Disconnect> {
+        socket.set_nodelay(true)?;
+        keep_alive(&socket).map_err(io::Error::from)?;
+        let mut session = ServerConnection::new(offered).map_err(tls_error)?;
+        // Our own backlog bounds what waits.
+        session.set_buffer_limit(None);
+        let tls = Tls { session, backlog: Backlog::default(), peer_closed: false };
+        Ok(Self { socket, backlog_bytes_max, tls: Mutex::new(tls) })
+    }
+
+    /// The client's thread. TLS handshake; plaintext that came along is kept for `receive`.
+    pub(crate) fn handshake(&self, deadline: Instant) -> Result<(), Disconnect> {
+        while self.lock().session.is_handshaking() {
+            self.receive(&mut Vec::new(), Some(deadline))?;
+        }
+        Ok(())
+    }
+
+    /// The client's thread. Blocks for more bytes and appends what they decrypt to, which may
+    /// be nothing. `Closed` at the end of the stream.
+    pub(crate) fn receive(
+        &self,
+        plaintext: &mut Vec<u8>,
+        deadline: Option<Instant>,
+    ) -> Result<(), Disconnect> {
+        let mut tls = self.lock();
+        let was_handshaking = tls.session.is_handshaking();
+        if !was_handshaking && tls.take_plaintext(plaintext)? > 0 {
+            return Ok(());
+        }
+        if tls.peer_closed {
+            return Err(Disconnect::Closed);
+        }
+        drop(tls);
+
+        if let Some(deadline) = deadline {
+            self.wait_for(PollFlags::IN, deadline)?;
+        }
+        let mut ciphertext = [0; READ_BYTES];
+        let read_bytes = read(&self.socket, &mut ciphertext)?;
+        let mut ciphertext = ciphertext.get(..read_bytes).unwrap_or_default();
+        if ciphertext.is_empty() {
+            return Err(Disconnect::Closed);
+        }
+
+        let mut tls = self.lock();
+        while !ciphertext.is_empty() {
+            tls.session.read_tls(&mut ciphertext)?;
+            let outcome = tls.session.process_new_packets();
+            // Also after an error: then it is the alert.
+            tls.send_own(&self.socket)?;
+            tls.peer_closed |= outcome.map_err(tls_error)?.peer_has_closed();
+            if !was_handshaking {
+                tls.take_plaintext(plaintext)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The client's thread. Writes an answer and, when the client is slow to take it, waits
+    /// for it, so that a client that asks and does not read slows itself only.
+    pub(crate) fn answer(&self, plaintext: &[u8]) -> Result<(), Disconnect> {
+        self.lock().send(&self.socket, plaintext, Kind::Answer)?;
+        loop {
+            let mut tls = self.lock();
+            tls.backlog.send(&self.socket)?;
+            if tls.backlog.answer_bytes <= ANSWERS_WAITING_LOW_BYTES {
+                return Ok(());
+            }
+            drop(tls);
+            wait(&self.socket, PollFlags::OUT, None)?;
+        }
+    }
+
+    /// The broadcaster. Never waits. `Closed` when the client is past its bound.
+    pub(crate) fn tell(&self, plaintext: &[u8]) -> Result<Sent, Disconnect> {
+        let mut tls = self.lock();
+        tls.send(&self.socket, plaintext, Kind::Event)?;
+        if tls.backlog.event_bytes > self.backlog_bytes_max {
+            return Err(Disconnect::Closed);
+        }
+        Ok(tls.backlog.state())
+    }
+
+    /// The broadcaster. Never waits. Tries again what an earlier `tell` left.
+    pub(crate) fn flush(&self) -> Result<Sent, Disconnect> {
+        let mut tls = self.lock();
+        tls.backlog.send(&self.socket)?;
+        Ok(tls.backlog.state())
+    }
+
+    /// The client's thread, last of all, when nobody tells it anything any more. Sends what
+    /// waits, `last` and close_notify, and gives the peer a second to read it and hang up:
+    /// closing with something unread would reset the stream under the last answer.
+    pub(crate) fn farewell(&self, last: &[u8]) -> Result<(), Disconnect> {
+        let deadline = Instant::now() + FAREWELL_TIMEOUT;
+        let mut tls = self.lock();
+        tls.send(&self.socket, last, Kind::Answer)?;
+        tls.session.send_close_notify();
+        tls.send_own(&self.socket)?;
+        drop(tls);
+        while self.flush()? == Sent::Waiting {
+            self.wait_for(PollFlags::OUT, deadline)?;
+        }
+        self.socket.shutdown(Shutdown::Write)?;
+        let mut unread = [0; READ_BYTES];
+        loop {
+            self.wait_for(PollFlags::IN, deadline)?;
+            if read(&self.socket, &mut unread)? == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Any thread. Ends the connection at once; its client's thread notices.
+    pub(crate) fn abort(&self) {
+        self.socket.shutdown(Shutdown::Both).ok();
+    }
+
+    fn wait_for(&self, flags: PollFlags, deadline: Instant) -> Result<(), Disconnect> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if wait(&self.socket, flags, Some(left))? { Ok(()) } else { Err(Disconnect::TimedOut) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Tls> {
+        // A client's thread that panicked while it held the lock is at its end anyway.
+        self.tls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Tls {
+    /// Appends what was decrypted; how many bytes that was.
+    fn take_plaintext(&mut self, plaintext: &mut Vec<u8>) -> Result<usize, Disconnect> {
+        let before = plaintext.len();
+        match self.session.reader().read_to_end(plaintext) {
+            // Also WouldBlock: all that was there is taken.
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(Disconnect::Io(error)),
+        }
+        Ok(plaintext.len() - before)
+    }
+
+    fn send(&mut self, socket: &TcpStream, plaintext: &[u8], kind: Kind) -> Result<(), Disconnect> {
+        self.session.writer().write_all(plaintext)?;
+        self.send_records(socket, kind)
+    }
+
+    /// Sends what TLS has to say by itself: handshake, key update, alerts.
+    fn send_own(&mut self, socket: &TcpStream) -> Result<(), Disconnect> {
+        self.send_records(socket, Kind::Answer)
+    }
+
+    fn send_records(&mut self, socket: &TcpStream, kind: Kind) -> Result<(), Disconnect> {
+        let Self { session, backlog, .. } = self;
+        backlog.send(socket)?;
+        while session.wants_write() {
+            session.write_tls(&mut Outgoing { socket, backlog, kind })?;
+        }
+        Ok(())
+    }
+}
+
+/// Whose fault it is when bytes wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// The client asked for it.
+    Answer,
+    /// Nobody asked for it.
+    Event,
+}
+
+/// Ciphertext that the kernel did not take yet, in order.
+#[derive(Debug, Default)]
+struct Backlog {
+    segments: VecDeque<Segment>,
+    answer_bytes: usize,
+    event_bytes: usize,
+}
+
+#[derive(Debug)]
+struct Segment {
+    kind: Kind,
+    bytes: Vec<u8>,
+    sent_bytes: usize,
+}
+
+impl Backlog {
+    fn state(&self) -> Sent {
+        if self.segments.is_empty() { Sent::All } else { Sent::Waiting }
+    }
+
+    fn count(&mut self, kind: Kind) -> &mut usize {
+        match kind {
+            Kind::Answer => &mut self.answer_bytes,
+            Kind::Event => &mut self.event_bytes,
+        }
+    }
+
+    fn push(&mut self, kind: Kind, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        *self.count(kind) += bytes.len();
+        match self.segments.back_mut() {
+            Some(last) if last.kind == kind && last.bytes.len() < SEGMENT_BYTES => {
+                last.bytes.extend_from_slice(bytes);
+            }
+            Some(_) | None => {
+                self.segments.push_back(Segment { kind, bytes: bytes.to_vec(), sent_bytes: 0 });
+            }
+        }
+    }
+
+    /// Sends as much as the kernel takes.
+    fn send(&mut self, socket: &TcpStream) -> io::Result<()> {
+        while let Some(first) = self.segments.front_mut() {
+            let left = first.bytes.get(first.sent_bytes..).unwrap_or_default();
+            if left.is_empty() {
+                self.segments.pop_front();
+                continue;
+            }
+            let sent_bytes = send_now(socket, &[IoSlice::new(left)])?;
+            if sent_bytes == 0 {
+                break;
+            }
+            first.sent_bytes += sent_bytes;
+            let kind = first.kind;
+            *self.count(kind) -= sent_bytes;
+        }
+        Ok(())
+    }
+}
+
+/// Where TLS puts its records: into the kernel while that takes them, then into the backlog.
+struct Outgoing<'a> {
+    socket: &'a TcpStream,
+    backlog: &'a mut Backlog,
+    kind: Kind,
+}
+
+impl Write for Outgoing<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_vectored(&[IoSlice::new(bytes)])
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let mut sent_bytes = match self.backlog.state() {
+            Sent::All => send_now(self.socket, slices)?,
+            Sent::Waiting => 0,
+        };
+        let total_bytes = slices.iter().map(|slice| slice.len()).sum();
+        for slice in slices {
+            let skipped_bytes = sent_bytes.min(slice.len());
+            sent_bytes -= skipped_bytes;
+            self.backlog.push(self.kind, slice.get(skipped_bytes..).unwrap_or_default());
+        }
+        Ok(total_bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Sends what the kernel takes without waiting; 0 when it is full.
+fn send_now(socket: &TcpStream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    loop {
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        match sendmsg(socket, slices, &mut SendAncillaryBuffer::default(), flags) {
+            Ok(sent_bytes) => return Ok(sent_bytes),
+            Err(rustix::io::Errno::AGAIN) => return Ok(0),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn read(mut socket: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match socket.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            outcome => return outcome,
+        }
+    }
+}
+
+/// Whether the socket became ready (also by failing) before the time was over.
+fn wait(socket: &TcpStream, flags: PollFlags, time: Option<Duration>) -> io::Result<bool> {
+    let deadline = time.map(|time| Instant::now() + time);
+    loop {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let left = left.map(|left| Timespec {
+            tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: left.subsec_nanos().into(),
+        });
+        match poll(&mut [PollFd::new(socket, flags)], left.as_ref()) {
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+            Ok(ready) => return Ok(ready > 0),
+        }
+    }
+}
+
+/// Dead peers are found by the kernel, not by a clock of ours.
+fn keep_alive(socket: &TcpStream) -> rustix::io::Result<()> {
+    sockopt::set_socket_keepalive(socket, true)?;
+    sockopt::set_tcp_keepidle(socket, KEEPALIVE_IDLE)?;
+    sockopt::set_tcp_keepintvl(socket, KEEPALIVE_INTERVAL)?;
+    sockopt::set_tcp_keepcnt(socket, KEEPALIVE_PROBES)?;
+    sockopt::set_tcp_user_timeout(socket, UNACKNOWLEDGED_TIMEOUT_MS)
+}
+
+fn tls_error(error: rustls::Error) -> Disconnect {
+    Disconnect::Tls(error.to_string())
+}

@@ -1,0 +1,122 @@
+//! Opening the database: the schema's number, its first making, the connection's settings.
+
+use std::fmt;
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
+
+use crate::id::{IdGenerator, now_ms};
+use crate::store::Location;
+
+const INIT: &str = include_str!("../../init.sql");
+/// `PRAGMA application_id` of our databases, as in `init.sql`.
+const APPLICATION_ID: i64 = 0x4173_7472;
+/// `PRAGMA user_version` of the newest schema, as in `init.sql`.
+const VERSION: i64 = 1;
+/// How long a statement waits for another process (the owner's command line).
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// More than there are distinct statements, so that each is compiled once per connection.
+const STATEMENTS_CACHED: usize = 64;
+
+/// Why a database cannot be opened.
+pub(super) enum OpenError {
+    Sqlite(rusqlite::Error),
+    Io(std::io::Error),
+    /// A database of something else, or of an older server.
+    Foreign,
+    /// A database of a newer server.
+    Newer(i64),
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(error) => error.fmt(formatter),
+            Self::Io(error) => error.fmt(formatter),
+            Self::Foreign => formatter.write_str("not a database of this server"),
+            Self::Newer(version) => {
+                write!(formatter, "schema {version} is newer than this program's {VERSION}")
+            }
+        }
+    }
+}
+
+impl From<rusqlite::Error> for OpenError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+/// The writing connection, with the newest schema in place.
+pub(super) fn open(location: &Location) -> Result<Connection, OpenError> {
+    if let Location::File(path) = location {
+        // It holds password hashes: for its owner only. SQLite's side files follow it.
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        options.open(path).map_err(OpenError::Io)?;
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = connect(location, flags)?;
+    let is_new = check(&connection)?;
+    // Order: the journal's mode is set only on a database that is ours or new.
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    if is_new {
+        create(&mut connection)?;
+    }
+    Ok(connection)
+}
+
+/// One more connection, which cannot write.
+pub(super) fn open_reader(location: &Location) -> rusqlite::Result<Connection> {
+    let connection = connect(
+        location,
+        match location {
+            Location::File(_) => OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+            // A read-only connection to memory would be to nothing.
+            Location::Memory => OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+        },
+    )?;
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(connection)
+}
+
+fn connect(location: &Location, flags: OpenFlags) -> rusqlite::Result<Connection> {
+    let flags = match location {
+        Location::File(_) => flags,
+        Location::Memory => flags | OpenFlags::SQLITE_OPEN_URI,
+    };
+    let connection = Connection::open_with_flags(location.path(), flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
+    Ok(connection)
+}
+
+/// Whether the database is still empty. Fails on one that is not ours; changes nothing.
+fn check(connection: &Connection) -> Result<bool, OpenError> {
+    let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let (application_id, version) = (number("application_id")?, number("user_version")?);
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    match (application_id, version) {
+        (APPLICATION_ID, VERSION) => Ok(false),
+        (APPLICATION_ID, newer) if newer > VERSION => Err(OpenError::Newer(newer)),
+        (0, 0) if tables == 0 => Ok(true),
+        _ => Err(OpenError::Foreign),
+    }
+}
+
+/// The newest schema and the first channel, together or not at all (protocol section 6).
+fn create(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    transaction.execute_batch(INIT)?;
+    let uuid = IdGenerator::default().next(now_ms());
+    transaction.execute(
+        "INSERT INTO channels (uuid, name, position) VALUES (?1, 'general', 0)",
+        params![uuid as i64],
+    )?;
+    transaction.commit()
+}
