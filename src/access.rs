@@ -9,7 +9,7 @@ use crate::protocol::{Channel, Group, Permission, Permissions, Subject};
 
 /// The snapshot. Shared behind an `Arc`; never changed, only replaced.
 #[derive(Debug, Default)]
-pub struct Access {
+pub(crate) struct Access {
     /// What holds for everybody.
     pub base: Permissions,
     /// By position: the highest rank first.
@@ -22,18 +22,22 @@ pub struct Access {
 
 impl Access {
     /// The member's groups, highest rank first.
-    pub fn groups_of(&self, member: MemberId) -> &[GroupId] {
+    pub(crate) fn groups_of(&self, member: MemberId) -> &[GroupId] {
         self.memberships.get(&member).map_or(&[], Vec::as_slice)
     }
 
     /// The channel, if the member may know that it exists.
-    pub fn find_channel(&self, member: MemberId, channel: ChannelId) -> Option<ChannelAccess<'_>> {
+    pub(crate) fn find_channel(
+        &self,
+        member: MemberId,
+        channel: ChannelId,
+    ) -> Option<ChannelAccess<'_>> {
         let channel = self.channels.iter().find(|candidate| candidate.uuid == channel)?;
         self.view(member, channel)
     }
 
     /// The channels that the member may view, by position.
-    pub fn list_channels(&self, member: MemberId) -> Vec<&Channel> {
+    pub(crate) fn list_channels(&self, member: MemberId) -> Vec<&Channel> {
         let viewed = self.channels.iter().filter_map(|channel| self.view(member, channel));
         viewed.map(|access| access.channel).collect()
     }
@@ -57,7 +61,7 @@ impl Access {
 
 /// A channel that a member may view, and what else they may do in it.
 #[derive(Debug)]
-pub struct ChannelAccess<'a> {
+pub(crate) struct ChannelAccess<'a> {
     /// The channel.
     pub channel: &'a Channel,
     permissions: Permissions,
@@ -65,7 +69,7 @@ pub struct ChannelAccess<'a> {
 
 impl ChannelAccess<'_> {
     /// Whether the member may do this here. What nobody decided is denied.
-    pub fn allows(&self, permission: Permission) -> bool {
+    pub(crate) fn allows(&self, permission: Permission) -> bool {
         self.permissions.setting(permission) == Setting::Allow
     }
 }

@@ -43,7 +43,7 @@ const KEEPALIVE_PROBES: u32 = 4;
 const UNACKNOWLEDGED_TIMEOUT_MS: u32 = 120_000;
 
 /// One peer. Shared by its client's thread, the broadcaster and the registry of slots.
-pub struct Connection {
+pub(crate) struct Connection {
     socket: Arc<TcpStream>,
     backlog_bytes_max: usize,
     tls: Mutex<Tls>,
@@ -60,7 +60,7 @@ struct Tls {
 /// What is left to do for a connection that was written to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
-pub enum Sent {
+pub(crate) enum Sent {
     /// Nothing.
     All,
     /// Something waits; `Connection::flush` tries again.
@@ -69,7 +69,7 @@ pub enum Sent {
 
 impl Connection {
     /// Over a socket that was just accepted. No TLS work yet.
-    pub fn new(
+    pub(crate) fn new(
         socket: Arc<TcpStream>,
         offered: Arc<ServerConfig>,
         backlog_bytes_max: usize,
@@ -84,7 +84,7 @@ impl Connection {
     }
 
     /// The client's thread. TLS handshake; plaintext that came along is kept for `receive`.
-    pub fn handshake(&self, deadline: Instant) -> Result<(), Disconnect> {
+    pub(crate) fn handshake(&self, deadline: Instant) -> Result<(), Disconnect> {
         while self.lock().session.is_handshaking() {
             self.receive(&mut Vec::new(), Some(deadline))?;
         }
@@ -93,7 +93,7 @@ impl Connection {
 
     /// The client's thread. Blocks for more bytes and appends what they decrypt to, which may
     /// be nothing. `Closed` at the end of the stream.
-    pub fn receive(
+    pub(crate) fn receive(
         &self,
         plaintext: &mut Vec<u8>,
         deadline: Option<Instant>,
@@ -134,7 +134,7 @@ impl Connection {
 
     /// The client's thread. Writes an answer and, when the client is slow to take it, waits
     /// for it, so that a client that asks and does not read slows itself only.
-    pub fn answer(&self, plaintext: &[u8]) -> Result<(), Disconnect> {
+    pub(crate) fn answer(&self, plaintext: &[u8]) -> Result<(), Disconnect> {
         self.lock().send(&self.socket, plaintext, Kind::Answer)?;
         loop {
             let mut tls = self.lock();
@@ -148,7 +148,7 @@ impl Connection {
     }
 
     /// The broadcaster. Never waits. `Closed` when the client is past its bound.
-    pub fn tell(&self, plaintext: &[u8]) -> Result<Sent, Disconnect> {
+    pub(crate) fn tell(&self, plaintext: &[u8]) -> Result<Sent, Disconnect> {
         let mut tls = self.lock();
         tls.send(&self.socket, plaintext, Kind::Event)?;
         if tls.backlog.event_bytes > self.backlog_bytes_max {
@@ -158,7 +158,7 @@ impl Connection {
     }
 
     /// The broadcaster. Never waits. Tries again what an earlier `tell` left.
-    pub fn flush(&self) -> Result<Sent, Disconnect> {
+    pub(crate) fn flush(&self) -> Result<Sent, Disconnect> {
         let mut tls = self.lock();
         tls.backlog.send(&self.socket)?;
         Ok(tls.backlog.state())
@@ -167,7 +167,7 @@ impl Connection {
     /// The client's thread, last of all, when nobody tells it anything any more. Sends what
     /// waits, `last` and close_notify, and gives the peer a second to read it and hang up:
     /// closing with something unread would reset the stream under the last answer.
-    pub fn farewell(&self, last: &[u8]) -> Result<(), Disconnect> {
+    pub(crate) fn farewell(&self, last: &[u8]) -> Result<(), Disconnect> {
         let deadline = Instant::now() + FAREWELL_TIMEOUT;
         let mut tls = self.lock();
         tls.send(&self.socket, last, Kind::Answer)?;
@@ -188,7 +188,7 @@ impl Connection {
     }
 
     /// Any thread. Ends the connection at once; its client's thread notices.
-    pub fn abort(&self) {
+    pub(crate) fn abort(&self) {
         self.socket.shutdown(Shutdown::Both).ok();
     }
 

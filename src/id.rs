@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 /// The largest uuid: what JavaScript's numbers hold exactly (protocol section 3).
-pub const UUID_MAX: u64 = (1 << 53) - 1;
+pub(crate) const UUID_MAX: u64 = (1 << 53) - 1;
 
 macro_rules! id_types {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
@@ -60,7 +60,7 @@ id_types! {
 /// Owned by the writer thread. *Invariant:* strictly increasing within a process; across a
 /// clock set back the database's own uniqueness is what counts (`WriteTx::fresh_id`).
 #[derive(Debug, Default)]
-pub struct IdGenerator {
+pub(crate) struct IdGenerator {
     last: u64,
 }
 
@@ -70,7 +70,7 @@ const COUNT_BITS: u32 = 12;
 
 impl IdGenerator {
     /// The next one, for a clock that stands at `now_ms` milliseconds since 1970.
-    pub fn next(&mut self, now_ms: u64) -> u64 {
+    pub(crate) fn next(&mut self, now_ms: u64) -> u64 {
         let by_clock = (now_ms.saturating_sub(EPOCH_MS) << COUNT_BITS) & UUID_MAX;
         self.last = by_clock.max(self.last + 1).min(UUID_MAX);
         self.last
@@ -78,7 +78,7 @@ impl IdGenerator {
 }
 
 /// Milliseconds since 1970, UTC.
-pub fn now_ms() -> u64 {
+pub(crate) fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

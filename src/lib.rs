@@ -1,14 +1,24 @@
 //! The Aster chat server. `ARCHITECTURE.md` tells how its parts work together.
 
 mod access;
+mod broadcaster;
+mod commands;
 pub mod config;
 mod connection;
 pub mod error;
 mod id;
 pub mod log;
+mod password;
 pub mod protocol;
+mod server;
+mod session;
 mod stopping;
 mod store;
 mod thread;
+mod throttle;
 mod tls;
 pub mod wire;
+
+pub use commands::names as command_names;
+pub use server::run;
+pub use store::Location;

@@ -9,3 +9,8 @@ use std::io::{self, Write};
 pub fn line(text: impl fmt::Display) {
     writeln!(io::stderr().lock(), "{text}").ok();
 }
+
+/// Writes what somebody asked for on the command line to standard output.
+pub fn answer(text: impl fmt::Display) {
+    writeln!(io::stdout().lock(), "{text}").ok();
+}

@@ -5,25 +5,25 @@ use std::time::Duration;
 
 /// Whether the server is on its way out. Shared by all threads.
 #[derive(Debug, Default)]
-pub struct Stopping {
+pub(crate) struct Stopping {
     raised: Mutex<bool>,
     changed: Condvar,
 }
 
 impl Stopping {
     /// From here on the server stops. Wakes all that pause.
-    pub fn raise(&self) {
+    pub(crate) fn raise(&self) {
         *self.raised.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.changed.notify_all();
     }
 
     /// Whether the server stops.
-    pub fn is_raised(&self) -> bool {
+    pub(crate) fn is_raised(&self) -> bool {
         *self.raised.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sleeps, but not into the stop.
-    pub fn pause(&self, duration: Duration) {
+    pub(crate) fn pause(&self, duration: Duration) {
         let raised = self.raised.lock().unwrap_or_else(PoisonError::into_inner);
         drop(self.changed.wait_timeout_while(raised, duration, |raised| !*raised));
     }

@@ -13,7 +13,7 @@ const EXIT_SOFTWARE: i32 = 70;
 /// Starts a thread whose panic ends the process: better started again than half alive.
 ///
 /// Fails when the system has no thread to give.
-pub fn spawn_essential(
+pub(crate) fn spawn_essential(
     name: &str,
     run: impl FnOnce() + Send + 'static,
 ) -> io::Result<JoinHandle<()>> {

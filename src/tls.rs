@@ -25,9 +25,12 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Ten years, leap days included. Clients of today do not check it; a person would not renew.
 const SELF_SIGNED_LIFETIME: Duration = Duration::from_secs(3652 * 24 * 60 * 60);
 
-/// What clients are offered: TLS 1.2 and 1.3, `http/1.1` by ALPN, no client certificates.
+/// What clients are offered. Shared by all connections.
+pub(crate) type Offer = Arc<ServerConfig>;
+
+/// Reads what clients are offered: TLS 1.2 and 1.3, `http/1.1` by ALPN, no client certificates.
 /// A self-signed certificate is made where neither file is there.
-pub fn load(config: &Config) -> Result<Arc<ServerConfig>, StartupError> {
+pub(crate) fn load(config: &Config) -> Result<Offer, StartupError> {
     let (chain_file, key_file) = (&config.certificate_chain, &config.private_key);
     let self_signed = !chain_file.exists() && !key_file.exists();
     if self_signed {

@@ -6,27 +6,27 @@ use rusqlite::{OptionalExtension, Row, params};
 
 use crate::error::Refusal;
 use crate::id::MemberId;
-use crate::protocol::{MemberName, Picture, User};
+use crate::protocol::{Event, MemberName, Picture, User};
 use crate::store::{Reader, WriteTx};
 
 /// A password's Argon2id hash in PHC form, or nothing for an account from an older server
 /// whose first login sets it. It is never serialised and its `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
-pub struct PasswordHash(String);
+pub(crate) struct PasswordHash(String);
 
 impl PasswordHash {
     /// From a PHC string.
-    pub fn from_phc(phc: String) -> Self {
+    pub(crate) fn from_phc(phc: String) -> Self {
         Self(phc)
     }
 
     /// The PHC string, for `password.rs` to verify against.
-    pub fn as_phc(&self) -> &str {
+    pub(crate) fn as_phc(&self) -> &str {
         &self.0
     }
 
     /// Whether the first login is still to set it (protocol section 7).
-    pub fn is_unset(&self) -> bool {
+    pub(crate) fn is_unset(&self) -> bool {
         self.0.is_empty()
     }
 }
@@ -39,7 +39,7 @@ impl fmt::Debug for PasswordHash {
 
 /// How a login names its member.
 #[derive(Debug, Clone)]
-pub enum Login {
+pub(crate) enum Login {
     /// By name, compared exactly.
     Name(String),
     /// By uuid.
@@ -48,7 +48,7 @@ pub enum Login {
 
 /// What a login is checked against.
 #[derive(Debug)]
-pub struct Credentials {
+pub(crate) struct Credentials {
     /// Who.
     pub member: MemberId,
     /// Their password's hash.
@@ -57,7 +57,7 @@ pub struct Credentials {
 
 impl Reader<'_> {
     /// The credentials of the member that a login names.
-    pub fn find_credentials(&self, login: &Login) -> Result<Option<Credentials>, Refusal> {
+    pub(crate) fn find_credentials(&self, login: &Login) -> Result<Option<Credentials>, Refusal> {
         let credentials = |row: &Row<'_>| {
             Ok(Credentials { member: row.get(0)?, password: PasswordHash(row.get(1)?) })
         };
@@ -75,14 +75,14 @@ impl Reader<'_> {
     }
 
     /// Whose name it is.
-    pub fn find_member(&self, name: &MemberName) -> Result<Option<MemberId>, Refusal> {
+    pub(crate) fn find_member(&self, name: &MemberName) -> Result<Option<MemberId>, Refusal> {
         let mut statement =
             self.connection.prepare_cached("SELECT uuid FROM members WHERE name = ?1")?;
         Ok(statement.query_row([name.as_str()], |row| row.get(0)).optional()?)
     }
 
     /// A member, as others see them.
-    pub fn find_user(&self, member: MemberId) -> Result<Option<User>, Refusal> {
+    pub(crate) fn find_user(&self, member: MemberId) -> Result<Option<User>, Refusal> {
         let mut statement = self
             .connection
             .prepare_cached("SELECT uuid, name, pfp FROM members WHERE uuid = ?1")?;
@@ -90,7 +90,7 @@ impl Reader<'_> {
     }
 
     /// All members, by uuid.
-    pub fn list_users(&self) -> Result<Vec<User>, Refusal> {
+    pub(crate) fn list_users(&self) -> Result<Vec<User>, Refusal> {
         let mut statement =
             self.connection.prepare_cached("SELECT uuid, name, pfp FROM members ORDER BY uuid")?;
         let users = statement.query_map([], |row| self.user(row))?;
@@ -114,7 +114,7 @@ impl Reader<'_> {
 
 impl WriteTx<'_> {
     /// A new member. The name must be free: see `find_member`.
-    pub fn insert_member(
+    pub(crate) fn insert_member(
         &mut self,
         name: &MemberName,
         password: &PasswordHash,
@@ -126,8 +126,19 @@ impl WriteTx<'_> {
         Ok(uuid)
     }
 
+    /// Tells everyone how a member looks from here on.
+    pub(crate) fn publish_member(&mut self, member: MemberId) -> Result<(), Refusal> {
+        let user = self.find_user(member)?.ok_or_else(|| Refusal::internal("no such member"))?;
+        self.publish(Event::MemberChanged(user));
+        Ok(())
+    }
+
     /// Another name. It must be free.
-    pub fn update_name(&mut self, member: MemberId, name: &MemberName) -> Result<(), Refusal> {
+    pub(crate) fn update_name(
+        &mut self,
+        member: MemberId,
+        name: &MemberName,
+    ) -> Result<(), Refusal> {
         self.connection
             .prepare_cached("UPDATE members SET name = ?2 WHERE uuid = ?1")?
             .execute(params![member, name.as_str()])?;
@@ -135,7 +146,7 @@ impl WriteTx<'_> {
     }
 
     /// Another picture.
-    pub fn update_pfp(&mut self, member: MemberId, pfp: Picture) -> Result<(), Refusal> {
+    pub(crate) fn update_pfp(&mut self, member: MemberId, pfp: Picture) -> Result<(), Refusal> {
         self.connection
             .prepare_cached("UPDATE members SET pfp = ?2 WHERE uuid = ?1")?
             .execute(params![member, pfp.into_base64()])?;
@@ -143,7 +154,7 @@ impl WriteTx<'_> {
     }
 
     /// Another password.
-    pub fn update_password(
+    pub(crate) fn update_password(
         &mut self,
         member: MemberId,
         password: &PasswordHash,
@@ -155,7 +166,7 @@ impl WriteTx<'_> {
     }
 
     /// A password for an account that has none yet. False if it has one by now.
-    pub fn insert_first_password(
+    pub(crate) fn insert_first_password(
         &mut self,
         member: MemberId,
         password: &PasswordHash,

@@ -12,7 +12,7 @@ const NONCE_LIFETIME_S: i64 = 24 * 60 * 60;
 
 /// What a member wants to say.
 #[derive(Debug)]
-pub struct NewMessage {
+pub(crate) struct NewMessage {
     /// By whom.
     pub author: MemberId,
     /// Where.
@@ -25,7 +25,7 @@ pub struct NewMessage {
 
 /// A part of a channel's history, at most 500 messages long.
 #[derive(Debug, Clone, Copy)]
-pub enum Page {
+pub(crate) enum Page {
     /// The newest.
     Newest,
     /// The newest of those that are older than this one.
@@ -54,7 +54,11 @@ fn now_s() -> i64 {
 
 impl Reader<'_> {
     /// Where a message stands in the order, if it is in this channel.
-    pub fn find_seq(&self, channel: ChannelId, message: MessageId) -> Result<Option<i64>, Refusal> {
+    pub(crate) fn find_seq(
+        &self,
+        channel: ChannelId,
+        message: MessageId,
+    ) -> Result<Option<i64>, Refusal> {
         let mut statement = self
             .connection
             .prepare_cached("SELECT seq FROM messages WHERE uuid = ?1 AND channel_uuid = ?2")?;
@@ -63,7 +67,7 @@ impl Reader<'_> {
 
     /// Up to `num` messages of the channel, oldest first: one range of one index.
     /// `NotFound` when the page's message is not in this channel.
-    pub fn list_messages(
+    pub(crate) fn list_messages(
         &self,
         channel: ChannelId,
         page: Page,
@@ -88,7 +92,7 @@ impl Reader<'_> {
     }
 
     /// A message's author and channel.
-    pub fn find_message(
+    pub(crate) fn find_message(
         &self,
         message: MessageId,
     ) -> Result<Option<(MemberId, ChannelId)>, Refusal> {
@@ -100,7 +104,7 @@ impl Reader<'_> {
     }
 
     /// The message that this member sent with this nonce within a day.
-    pub fn find_nonce(
+    pub(crate) fn find_nonce(
         &self,
         member: MemberId,
         nonce: &Nonce,
@@ -119,7 +123,7 @@ impl Reader<'_> {
 
 impl WriteTx<'_> {
     /// Stores a message, as the last of its channel.
-    pub fn insert_message(&mut self, new: NewMessage) -> Result<Message, Refusal> {
+    pub(crate) fn insert_message(&mut self, new: NewMessage) -> Result<Message, Refusal> {
         let message = Message {
             uuid: self.fresh_id("SELECT 1 FROM messages WHERE uuid = ?1")?,
             content: new.content.into_string(),
@@ -146,7 +150,7 @@ impl WriteTx<'_> {
     }
 
     /// Remembers what a nonce stands for, and forgets those of over a day ago.
-    pub fn insert_nonce(
+    pub(crate) fn insert_nonce(
         &mut self,
         member: MemberId,
         nonce: &Nonce,
@@ -166,7 +170,7 @@ impl WriteTx<'_> {
     }
 
     /// Another text for a message.
-    pub fn update_message(
+    pub(crate) fn update_message(
         &mut self,
         message: MessageId,
         content: &MessageText,
@@ -178,7 +182,7 @@ impl WriteTx<'_> {
     }
 
     /// Removes a message. Replies to it keep its uuid.
-    pub fn delete_message(&mut self, message: MessageId) -> Result<(), Refusal> {
+    pub(crate) fn delete_message(&mut self, message: MessageId) -> Result<(), Refusal> {
         self.connection
             .prepare_cached("DELETE FROM messages WHERE uuid = ?1")?
             .execute([message])?;

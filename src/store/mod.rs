@@ -21,10 +21,10 @@ use crate::error::{Refusal, StartupError};
 use crate::id::{ChannelId, EmojiId, GroupId, MemberId, MessageId, RemoteId};
 use crate::protocol::{Event, Picture};
 
-pub use accounts::{Credentials, Login, PasswordHash};
-pub use messages::{NewMessage, Page};
-pub use readers::Reader;
-pub use writer::WriteTx;
+pub(crate) use accounts::{Login, PasswordHash};
+pub(crate) use messages::{NewMessage, Page};
+pub(crate) use readers::Reader;
+pub(crate) use writer::WriteTx;
 
 use readers::Readers;
 use writer::Writer;
@@ -57,7 +57,7 @@ struct Shared {
 }
 
 /// The database, for all threads.
-pub struct Store {
+pub(crate) struct Store {
     shared: Arc<Shared>,
     readers: Readers,
     writer: Writer,
@@ -68,7 +68,7 @@ impl Store {
     /// `publish` is called on that thread with the events of each commit, in commit order.
     ///
     /// Fails on a database that is not ours, newer, damaged or unreachable.
-    pub fn open(
+    pub(crate) fn open(
         location: &Location,
         default_pfp: Picture,
         publish: impl Fn(Vec<Event>) + Send + 'static,
@@ -89,12 +89,12 @@ impl Store {
     }
 
     /// The snapshot of who may do what.
-    pub fn access(&self) -> &Arc<Access> {
+    pub(crate) fn access(&self) -> &Arc<Access> {
         &self.shared.access
     }
 
     /// Lends a reading connection to `work`. Waits while all are lent, never for the writer.
-    pub fn read<T>(
+    pub(crate) fn read<T>(
         &self,
         work: impl FnOnce(&Reader<'_>) -> Result<T, Refusal>,
     ) -> Result<T, Refusal> {
@@ -104,7 +104,7 @@ impl Store {
     /// Has `work` run by the writer thread, in one transaction with whatever else is
     /// waiting, and returns its outcome once that is on disk. A refusal undoes what `work`
     /// did, and only that.
-    pub fn write<T: Send + 'static>(
+    pub(crate) fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut WriteTx<'_>) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
@@ -112,7 +112,7 @@ impl Store {
     }
 
     /// Finishes what is waiting and closes the database. Later calls are refused.
-    pub fn close(&self) {
+    pub(crate) fn close(&self) {
         self.readers.close();
         self.writer.stop();
     }

@@ -1,6 +1,6 @@
 //! A few reading connections, lent out by a channel. In WAL mode none waits for the writer.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use rusqlite::Connection;
@@ -9,11 +9,11 @@ use crate::access::Access;
 use crate::error::Refusal;
 use crate::store::{Location, Shared, schema};
 
-/// How long closing waits for a connection that is still lent.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long closing waits for connections that are still lent.
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// One reading connection, for the time of one request.
-pub struct Reader<'c> {
+pub(crate) struct Reader<'c> {
     pub(super) connection: &'c Connection,
     pub(super) shared: &'c Shared,
 }
@@ -24,7 +24,7 @@ impl<'c> Reader<'c> {
     }
 
     /// The snapshot that holds for this statement.
-    pub fn access(&self) -> &'c Access {
+    pub(crate) fn access(&self) -> &'c Access {
         &self.shared.access
     }
 }
@@ -57,10 +57,11 @@ impl Readers {
     }
 
     /// Closes the connections, so that the writer's is the last one. Called once, on stop,
-    /// when the clients are gone; one that is lent for longer than a second stays open.
+    /// when the clients are gone; one that is lent for longer than the timeout stays open.
     pub(super) fn close(&self) {
+        let deadline = Instant::now() + CLOSE_TIMEOUT;
         for _ in 0..self.count {
-            drop(self.lend.recv_timeout(CLOSE_TIMEOUT));
+            drop(self.lend.recv_deadline(deadline));
         }
     }
 }

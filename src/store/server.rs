@@ -93,7 +93,7 @@ fn load_memberships(connection: &Connection) -> rusqlite::Result<HashMap<MemberI
 
 impl Reader<'_> {
     /// Name and uuid of every emoji, by name.
-    pub fn list_emoji(&self) -> Result<Vec<(String, EmojiId)>, Refusal> {
+    pub(crate) fn list_emoji(&self) -> Result<Vec<(String, EmojiId)>, Refusal> {
         let mut statement =
             self.connection.prepare_cached("SELECT name, uuid FROM emoji ORDER BY name")?;
         let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
@@ -101,7 +101,7 @@ impl Reader<'_> {
     }
 
     /// One emoji with its picture.
-    pub fn find_emoji(&self, emoji: EmojiId) -> Result<Option<Emoji>, Refusal> {
+    pub(crate) fn find_emoji(&self, emoji: EmojiId) -> Result<Option<Emoji>, Refusal> {
         let mut statement =
             self.connection.prepare_cached("SELECT uuid, name, data FROM emoji WHERE uuid = ?1")?;
         let found = statement.query_row([emoji], |row| {
@@ -111,7 +111,7 @@ impl Reader<'_> {
     }
 
     /// Whether the database answers (protocol section 9, `/health`).
-    pub fn check_alive(&self) -> Result<(), Refusal> {
+    pub(crate) fn check_alive(&self) -> Result<(), Refusal> {
         let mut statement = self.connection.prepare_cached("SELECT 1 FROM channels LIMIT 1")?;
         Ok(statement.query_row([], |_| Ok(())).optional().map(drop)?)
     }

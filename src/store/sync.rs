@@ -9,7 +9,10 @@ use crate::store::{Reader, WriteTx};
 
 impl Reader<'_> {
     /// What the member's clients call them everywhere, if they ever said.
-    pub fn find_sync_identity(&self, member: MemberId) -> Result<Option<SyncIdentity>, Refusal> {
+    pub(crate) fn find_sync_identity(
+        &self,
+        member: MemberId,
+    ) -> Result<Option<SyncIdentity>, Refusal> {
         let mut statement = self
             .connection
             .prepare_cached("SELECT uname, pfp FROM sync_identities WHERE member_uuid = ?1")?;
@@ -20,7 +23,7 @@ impl Reader<'_> {
     }
 
     /// The member's servers, by their place in the list.
-    pub fn list_sync_servers(&self, member: MemberId) -> Result<Vec<SyncServer>, Refusal> {
+    pub(crate) fn list_sync_servers(&self, member: MemberId) -> Result<Vec<SyncServer>, Refusal> {
         let mut statement = self.connection.prepare_cached(
             "SELECT uuid, uname, ip, port, pfp, name FROM sync_servers
              WHERE member_uuid = ?1 ORDER BY idx",
@@ -41,7 +44,7 @@ impl Reader<'_> {
 
 impl WriteTx<'_> {
     /// Replaces what the member's clients call them everywhere.
-    pub fn update_sync_identity(&mut self, identity: &SyncIdentity) -> Result<(), Refusal> {
+    pub(crate) fn update_sync_identity(&mut self, identity: &SyncIdentity) -> Result<(), Refusal> {
         self.connection
             .prepare_cached(
                 "INSERT INTO sync_identities (member_uuid, uname, pfp) VALUES (?1, ?2, ?3)
@@ -52,7 +55,7 @@ impl WriteTx<'_> {
     }
 
     /// Replaces the member's list of servers as a whole.
-    pub fn update_sync_servers(
+    pub(crate) fn update_sync_servers(
         &mut self,
         member: MemberId,
         servers: &[SyncServer],

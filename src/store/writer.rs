@@ -75,7 +75,7 @@ impl Writer {
 ///
 /// It reads like a `Reader`, sees what those before it changed, and collects the events that
 /// are told once it is committed.
-pub struct WriteTx<'c> {
+pub(crate) struct WriteTx<'c> {
     reader: Reader<'c>,
     ids: &'c mut IdGenerator,
     events: Vec<Event>,
@@ -91,7 +91,7 @@ impl<'c> Deref for WriteTx<'c> {
 
 impl WriteTx<'_> {
     /// Told to others after the commit, in the order of publishing.
-    pub fn publish(&mut self, event: Event) {
+    pub(crate) fn publish(&mut self, event: Event) {
         self.events.push(event);
     }
 

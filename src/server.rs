@@ -1,0 +1,261 @@
+//! Accepting, slots, stopping.
+//!
+//! # Threads
+//! The main thread accepts; it does no TLS work and waits for nobody but new clients. The
+//! signals' thread wakes it when the server is to stop.
+//!
+//! # Order
+//! Stopping goes with the stream: no new clients, the clients' threads finish and say
+//! farewell, then the broadcaster, the writer and the database.
+
+use std::collections::HashMap;
+use std::io::{self, ErrorKind, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::broadcaster::{self, Broadcaster, ConnectionId};
+use crate::commands::Services;
+use crate::config::{Config, Limits};
+use crate::connection::Connection;
+use crate::error::StartupError;
+use crate::log;
+use crate::password::PasswordHasher;
+use crate::session;
+use crate::stopping::Stopping;
+use crate::store::{Location, Store};
+use crate::thread::spawn_essential;
+use crate::throttle::{AddressKey, LoginThrottle};
+use crate::tls;
+
+/// Stack of a client's thread; only what is touched is taken from memory.
+const CLIENT_STACK_BYTES: usize = 512 * 1024;
+/// How long a stop waits for clients' threads to finish, and then for those it cut off.
+const STOP_TIMEOUT: Duration = Duration::from_secs(3);
+const CUT_OFF_TIMEOUT: Duration = Duration::from_millis(500);
+/// How long accepting rests when the system has nothing left to accept with.
+const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+
+/// Runs the server until it is told to stop.
+///
+/// Fails when it cannot start: certificate, database, address.
+pub fn run(config: Config, location: &Location) -> Result<(), StartupError> {
+    let server = Server::start(config, location)?;
+    server.accept();
+    server.stop();
+    Ok(())
+}
+
+struct Server {
+    listener: TcpListener,
+    /// Readable when the server is to stop.
+    wake: UnixStream,
+    offer: tls::Offer,
+    services: Arc<Services>,
+    slots: Arc<Slots>,
+    broadcaster: JoinHandle<()>,
+}
+
+impl Server {
+    fn start(config: Config, location: &Location) -> Result<Self, StartupError> {
+        let offer = tls::load(&config)?;
+        let (broadcaster, notices) = Broadcaster::new();
+        let publisher = broadcaster.clone();
+        let publish = move |events| publisher.publish(events);
+        let store = Store::open(location, config.default_pfp.clone(), publish)?;
+        let threads = |error: io::Error| StartupError::new("threads", error);
+        let broadcasting =
+            broadcaster::run(notices, Arc::clone(store.access())).map_err(threads)?;
+
+        let address = config.address;
+        let unreachable = |error: io::Error| StartupError::new(address, error);
+        let listener = TcpListener::bind(address).map_err(unreachable)?;
+        listener.set_nonblocking(true).map_err(unreachable)?;
+        let bound = listener.local_addr().map_err(unreachable)?;
+        let limits = &config.limits;
+        let services = Arc::new(Services {
+            hasher: PasswordHasher::new(limits.password_hashes_max),
+            logins: LoginThrottle::new(
+                limits.failed_logins_burst,
+                limits.failed_logins_per_minute,
+                limits.limit_loopback,
+            ),
+            stopping: Stopping::default(),
+            store,
+            broadcaster,
+            config,
+        });
+        let wake = wait_for_signals(Arc::clone(&services)).map_err(threads)?;
+        log::line(format_args!("listening on {bound}"));
+        Ok(Self {
+            listener,
+            wake,
+            offer,
+            services,
+            slots: Arc::default(),
+            broadcaster: broadcasting,
+        })
+    }
+
+    /// Takes clients in, until the server is to stop.
+    fn accept(&self) {
+        let mut next_id = 1;
+        let mut is_short = false;
+        while !self.services.stopping.is_raised() {
+            let mut ready = [
+                PollFd::new(&self.listener, PollFlags::IN),
+                PollFd::new(&self.wake, PollFlags::IN),
+            ];
+            // An interruption is as good as a client that has gone again.
+            poll(&mut ready, None).ok();
+            match self.listener.accept() {
+                Ok((socket, address)) => {
+                    is_short = false;
+                    self.admit(ConnectionId(next_id), socket, address);
+                    next_id += 1;
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) => {
+                    // Out of descriptors or memory: those who are here go on.
+                    if !is_short {
+                        log::line(format_args!("cannot accept: {error}"));
+                    }
+                    is_short = true;
+                    self.services.stopping.pause(ACCEPT_RETRY);
+                }
+            }
+        }
+    }
+
+    /// Gives a client a slot and a thread, or closes at once.
+    fn admit(&self, id: ConnectionId, socket: TcpStream, address: SocketAddr) {
+        let limits = &self.services.config.limits;
+        let address = AddressKey::new(address.ip());
+        let socket = Arc::new(socket);
+        let Some(slot) = Slot::take(&self.slots, limits, id, address, &socket) else { return };
+        let (services, offer) = (Arc::clone(&self.services), Arc::clone(&self.offer));
+        let serve = move || {
+            let _slot = slot;
+            let limits = &services.config.limits;
+            if let Ok(connection) = Connection::new(socket, offer, limits.backlog_bytes_max) {
+                session::run(&services, connection, id, address);
+            }
+        };
+        let builder = thread::Builder::new().name(format!("client-{}", id.0));
+        if let Err(error) = builder.stack_size(CLIENT_STACK_BYTES).spawn(serve) {
+            log::line(format_args!("no thread for a client: {error}"));
+        }
+    }
+
+    /// Ends what runs, in the order of the stream.
+    fn stop(self) {
+        drop(self.listener);
+        self.slots.shut_down(Shutdown::Read);
+        if !self.slots.wait_until_empty(STOP_TIMEOUT) {
+            self.slots.shut_down(Shutdown::Both);
+            self.slots.wait_until_empty(CUT_OFF_TIMEOUT);
+        }
+        self.services.broadcaster.stop();
+        self.broadcaster.join().ok();
+        self.services.store.close();
+        log::line("stopped");
+    }
+}
+
+/// Starts the thread that waits for SIGTERM and SIGINT. What is returned becomes readable
+/// when one came.
+fn wait_for_signals(services: Arc<Services>) -> io::Result<UnixStream> {
+    let (wake, mut waker) = UnixStream::pair()?;
+    let mut signals = Signals::new([SIGTERM, SIGINT])?;
+    spawn_essential("signals", move || {
+        for _ in signals.forever() {
+            log::line("stopping");
+            services.stopping.raise();
+            waker.write_all(b"!").ok();
+        }
+    })?;
+    Ok(wake)
+}
+
+/// Who is connected, for limits and for stopping.
+#[derive(Default)]
+struct Slots {
+    taken: Mutex<Taken>,
+    given_back: Condvar,
+}
+
+#[derive(Default)]
+struct Taken {
+    sockets: HashMap<ConnectionId, Arc<TcpStream>>,
+    by_address: HashMap<AddressKey, usize>,
+}
+
+impl Slots {
+    fn lock(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes every client's thread: with `Read` they notice the stop, with `Both` they end.
+    fn shut_down(&self, how: Shutdown) {
+        for socket in self.lock().sockets.values() {
+            socket.shutdown(how).ok();
+        }
+    }
+
+    /// Whether all slots were given back in time.
+    fn wait_until_empty(&self, timeout: Duration) -> bool {
+        let is_busy = |taken: &mut Taken| !taken.sockets.is_empty();
+        let outcome = self.given_back.wait_timeout_while(self.lock(), timeout, is_busy);
+        !outcome.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+    }
+}
+
+/// One client's place. Dropping it gives it back, however its thread ends.
+struct Slot {
+    slots: Arc<Slots>,
+    id: ConnectionId,
+    address: AddressKey,
+}
+
+impl Slot {
+    /// `None` when there are too many, in all or from this address.
+    fn take(
+        slots: &Arc<Slots>,
+        limits: &Limits,
+        id: ConnectionId,
+        address: AddressKey,
+        socket: &Arc<TcpStream>,
+    ) -> Option<Self> {
+        let mut taken = slots.lock();
+        let is_limited = limits.limit_loopback || !address.is_loopback();
+        let from_address = taken.by_address.get(&address).copied().unwrap_or_default();
+        if taken.sockets.len() >= limits.connections_max
+            || is_limited && from_address >= limits.connections_per_address_max
+        {
+            return None;
+        }
+        taken.sockets.insert(id, Arc::clone(socket));
+        *taken.by_address.entry(address).or_default() += 1;
+        Some(Self { slots: Arc::clone(slots), id, address })
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut taken = self.slots.lock();
+        taken.sockets.remove(&self.id);
+        if let Some(count) = taken.by_address.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                taken.by_address.remove(&self.address);
+            }
+        }
+        self.slots.given_back.notify_all();
+    }
+}

@@ -1,0 +1,182 @@
+//! One client's thread, from the handshake to the farewell.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::broadcaster::ConnectionId;
+use crate::commands::{self, Services, Session};
+use crate::connection::Connection;
+use crate::error::Disconnect;
+use crate::protocol::packet::encode_greeting;
+use crate::throttle::{AddressKey, Bucket};
+use crate::wire::http::{self, HttpStatus, Manner, Request};
+use crate::wire::{Decoder, Framing, Incoming, Violation};
+
+/// What an inbox keeps of its memory while it is empty.
+const INBOX_BYTES_KEPT: usize = 4096;
+
+/// Close codes of RFC 6455 section 7.4.1.
+const CLOSE_NORMAL: u16 = 1000;
+const CLOSE_GOING_AWAY: u16 = 1001;
+const CLOSE_POLICY: u16 = 1008;
+
+/// Serves one client until it is gone. Nothing it does ends more than its connection.
+pub(crate) fn run(
+    services: &Services,
+    connection: Connection,
+    id: ConnectionId,
+    address: AddressKey,
+) {
+    let connection = Arc::new(connection);
+    let mut client = Client { services, connection, id, address, inbox: Vec::new() };
+    // Whatever ended it, there is nobody left to tell.
+    client.serve().ok();
+}
+
+struct Client<'s> {
+    services: &'s Services,
+    connection: Arc<Connection>,
+    id: ConnectionId,
+    address: AddressKey,
+    /// What was decrypted and not yet understood.
+    inbox: Vec<u8>,
+}
+
+impl Client<'_> {
+    fn serve(&mut self) -> Result<(), Disconnect> {
+        let limits = &self.services.config.limits;
+        let begun = Instant::now();
+        self.connection.handshake(begun + limits.handshake_timeout)?;
+        let first_byte_deadline = Instant::now() + limits.first_byte_timeout;
+        while self.inbox.is_empty() {
+            self.connection.receive(&mut self.inbox, Some(first_byte_deadline))?;
+        }
+        let login_deadline = begun + limits.login_timeout;
+        let framing = match self.inbox.first() {
+            Some(b'{') => Framing::Lines,
+            Some(_) | None => match self.serve_http(login_deadline)? {
+                true => Framing::WebSocket,
+                false => return self.connection.farewell(&[]),
+            },
+        };
+        let farewell = self.chat(framing, login_deadline)?;
+        self.connection.farewell(&farewell)
+    }
+
+    /// Answers HTTP requests. Whether the client speaks WebSocket from here on.
+    fn serve_http(&mut self, deadline: Instant) -> Result<bool, Disconnect> {
+        loop {
+            match http::parse(&mut self.inbox) {
+                Ok(None) => self.connection.receive(&mut self.inbox, Some(deadline))?,
+                Ok(Some(Request::Upgrade(answer))) => {
+                    self.connection.answer(&answer)?;
+                    return Ok(true);
+                }
+                Ok(Some(Request::Page { path, manner })) => {
+                    self.connection.answer(&self.page(&path, manner))?;
+                    if !manner.keep_alive || self.services.stopping.is_raised() {
+                        return Ok(false);
+                    }
+                }
+                Err(status) => {
+                    self.connection.answer(&http::encode_status(status, Manner::LAST))?;
+                    return Ok(false);
+                }
+            }
+        }
+    }
+
+    fn page(&self, path: &str, manner: Manner) -> Vec<u8> {
+        match path {
+            "/" => http::encode_front_page(self.services.config.name.as_str(), manner),
+            "/health" => {
+                let alive = self.services.store.read(|db| db.check_alive()).is_ok();
+                http::encode_health(alive, manner)
+            }
+            _ => http::encode_status(HttpStatus::NotFound, manner),
+        }
+    }
+
+    /// Answers requests, one after the other, until something ends that. Returns the last
+    /// bytes to send; by then nobody tells this connection events any more.
+    fn chat(&mut self, framing: Framing, login_deadline: Instant) -> Result<Vec<u8>, Disconnect> {
+        let limits = &self.services.config.limits;
+        let connection = Arc::clone(&self.connection);
+        let mut session = Session::new(self.services, self.id, connection, framing, self.address);
+        let mut decoder = Decoder::new(framing, limits.request_bytes_max);
+        let mut pace = Bucket::new(
+            limits.requests_burst,
+            f64::from(limits.requests_per_second),
+            Instant::now(),
+        );
+        let is_paced = limits.limit_loopback || !self.address.is_loopback();
+        self.answer(framing, &encode_greeting())?;
+
+        let mut farewell = Vec::new();
+        let mut is_late = false;
+        loop {
+            is_late |= !session.is_logged_in() && Instant::now() >= login_deadline;
+            if session.is_leaving() || is_late || self.services.stopping.is_raised() {
+                let close_code = match (session.is_leaving(), is_late) {
+                    (true, _) => CLOSE_NORMAL,
+                    (false, true) => CLOSE_POLICY,
+                    (false, false) => CLOSE_GOING_AWAY,
+                };
+                framing.encode_farewell(close_code, &mut farewell);
+                return Ok(farewell);
+            }
+            match decoder.decode(&mut self.inbox) {
+                Ok(Some(incoming)) => {
+                    if is_paced {
+                        self.services.stopping.pause(pace.take(Instant::now()));
+                    }
+                    match incoming {
+                        Incoming::Text(text) => {
+                            let answer = commands::answer(&mut session, &text);
+                            self.answer(framing, &answer)?;
+                        }
+                        Incoming::NotText => {
+                            self.answer(framing, &commands::encode_unknown())?;
+                        }
+                        Incoming::Echo(bytes) => self.connection.answer(&bytes)?,
+                        Incoming::Close(bytes) => return Ok(bytes),
+                    }
+                }
+                Ok(None) => is_late = !self.wait_for_more(&session, login_deadline)?,
+                Err(violation) => {
+                    if violation == Violation::TooBig {
+                        framing.encode(&commands::encode_unknown(), &mut farewell);
+                    }
+                    framing.encode_farewell(violation.close_code(), &mut farewell);
+                    return Ok(farewell);
+                }
+            }
+        }
+    }
+
+    fn answer(&self, framing: Framing, packet: &str) -> Result<(), Disconnect> {
+        let mut bytes = Vec::with_capacity(packet.len() + 16);
+        framing.encode(packet, &mut bytes);
+        self.connection.answer(&bytes)
+    }
+
+    /// Blocks until more has come. False when that took too long; true also when the server
+    /// stops, which the caller looks at.
+    fn wait_for_more(
+        &mut self,
+        session: &Session<'_>,
+        login_deadline: Instant,
+    ) -> Result<bool, Disconnect> {
+        self.inbox.shrink_to(INBOX_BYTES_KEPT);
+        let idle_timeout = self.services.config.limits.idle_timeout;
+        let deadline = match session.is_logged_in() {
+            true => idle_timeout.map(|timeout| Instant::now() + timeout),
+            false => Some(login_deadline),
+        };
+        match self.connection.receive(&mut self.inbox, deadline) {
+            Err(Disconnect::TimedOut) => Ok(false),
+            Err(Disconnect::Closed) if self.services.stopping.is_raised() => Ok(true),
+            outcome => outcome.map(|()| true),
+        }
+    }
+}
