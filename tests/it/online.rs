@@ -26,8 +26,9 @@ fn many_at_once_are_joined_into_few_events() {
 
     let begun = Instant::now();
     let clients: Vec<Client> = thread::scope(|scope| {
-        let login = |name| scope.spawn(|| server.login(name));
-        let threads: Vec<_> = names.iter().map(login).collect();
+        let server = &server;
+        let threads: Vec<_> =
+            names.iter().map(|name| scope.spawn(move || server.login(name))).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     uuids.push(alice_uuid);

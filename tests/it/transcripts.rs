@@ -76,7 +76,7 @@ fn documented() -> BTreeMap<String, BTreeSet<i64>> {
         } else if line.starts_with('#') {
             command = None;
         } else if let Some((list, name)) = line.strip_prefix("Statuses: ").zip(command) {
-            let statuses = list.split(' ').map(|status| status.parse().unwrap());
+            let statuses = list.split(' ').map(|status| status.parse::<i64>().unwrap());
             commands.get_mut(name).unwrap().extend(statuses);
         }
     }

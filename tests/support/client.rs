@@ -175,7 +175,10 @@ impl Client {
             match self.pump() {
                 Ok(true) => {}
                 Ok(false) => {
-                    return Err(format!("{}: the stream ended, but {what} was expected", self.name));
+                    return Err(format!(
+                        "{}: the stream ended, but {what} was expected",
+                        self.name
+                    ));
                 }
                 Err(error) => return Err(format!("{error}, but {what} was expected")),
             }
