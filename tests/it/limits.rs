@@ -1,0 +1,162 @@
+//! What strangers may use of the server (protocol section 8), each at its limit and past it.
+
+use std::io::Read;
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::support::DEADLINE;
+use crate::support::client::{Client, Framing};
+use crate::support::server::Server;
+use crate::support::tls::Tls;
+
+/// A server with these limits, which bind loopback too.
+fn limited(mut limits: Value) -> Server {
+    limits["limit_loopback"] = true.into();
+    Server::configured(json!({"limits": limits}))
+}
+
+/// Whether the server closes a new connection without a byte of TLS.
+fn is_turned_away(server: &Server) -> bool {
+    let mut socket = TcpStream::connect(server.address).unwrap();
+    socket.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    let mut byte = [0];
+    match socket.read(&mut byte) {
+        Ok(0) => true,
+        Ok(_) => panic!("the server spoke first"),
+        Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
+    }
+}
+
+#[track_caller]
+fn assert_connections_at_most(server: &Server, count: usize) {
+    let mut clients: Vec<Client> =
+        (0..count).map(|_| server.connect("dave", Framing::Lines)).collect();
+    clients.iter_mut().for_each(|client| _ = client.must(json!({"command": "ping"})));
+    assert!(is_turned_away(server));
+    // The others do not notice, and a place that becomes free can be taken.
+    clients.iter_mut().for_each(|client| _ = client.must(json!({"command": "ping"})));
+    clients.remove(0).leave().unwrap();
+    let until = Instant::now() + DEADLINE;
+    while is_turned_away(server) {
+        assert!(Instant::now() < until, "a place was not given back");
+    }
+    clients.iter_mut().for_each(|client| client.leave().unwrap());
+}
+
+#[test]
+fn connections_in_all_have_a_limit() {
+    assert_connections_at_most(&limited(json!({"max_connections": 3})), 3);
+}
+
+#[test]
+fn connections_of_one_address_have_a_limit() {
+    assert_connections_at_most(&limited(json!({"max_connections_per_address": 2})), 2);
+}
+
+#[test]
+fn loopback_is_not_limited_unless_asked_for() {
+    let limits =
+        json!({"max_connections_per_address": 2, "requests_per_second": 1, "requests_burst": 1});
+    let server = Server::configured(json!({"limits": limits}));
+    let mut clients: Vec<Client> = (0..5).map(|_| server.connect("dave", Framing::Lines)).collect();
+    for client in &mut clients {
+        (0..50).for_each(|_| _ = client.must(json!({"command": "ping"})));
+    }
+}
+
+#[test]
+fn requests_past_the_rate_come_later_and_none_is_lost() {
+    let server = limited(json!({"requests_per_second": 10, "requests_burst": 5}));
+    let mut dave = server.connect("dave", Framing::Lines);
+    let begun = Instant::now();
+    let labels: Vec<String> = (0..20).map(|_| dave.send(json!({"command": "ping"}))).collect();
+    for label in &labels[..5] {
+        dave.answer(label);
+    }
+    // Only one who is paused himself waits.
+    server.connect("erin", Framing::Lines).must(json!({"command": "ping"}));
+    for label in &labels[5..] {
+        assert_eq!(dave.answer(label)["status"], 200);
+    }
+    assert!(begun.elapsed() >= Duration::from_millis(1300), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn failed_logins_are_answered_later_each_time() {
+    let server = limited(json!({"failed_logins_per_minute": 120, "failed_logins_burst": 1}));
+    server.member("alice");
+    let mut dave = server.connect("dave", Framing::Lines);
+    let mut fail = || {
+        let begun = Instant::now();
+        let response = dave.ask(json!({"command": "login", "uname": "nobody", "passwd": "x"}));
+        assert_eq!(response["status"], 404);
+        begun.elapsed()
+    };
+    let waits: Vec<Duration> = (0..3).map(|_| fail()).collect();
+    assert!(waits[2] >= Duration::from_millis(300), "{waits:?}");
+}
+
+/// How long the server keeps a connection on which this was written.
+fn seconds_until_closed(server: &Server, bytes: Option<&[u8]>) -> f64 {
+    let begun = Instant::now();
+    match bytes {
+        None => {
+            let mut socket = TcpStream::connect(server.address).unwrap();
+            socket.set_read_timeout(Some(DEADLINE)).unwrap();
+            socket.read_to_end(&mut Vec::new()).ok();
+        }
+        Some(bytes) => {
+            let mut tls = Tls::connect(server.address);
+            tls.write(bytes);
+            tls.read_to_end();
+        }
+    }
+    begun.elapsed().as_secs_f64()
+}
+
+#[test]
+fn each_stage_before_the_login_has_its_time() {
+    // Each server allows one second for one stage, and long for the others.
+    let long =
+        || json!({"handshake_timeout_s": 600, "first_byte_timeout_s": 600, "login_timeout_s": 600});
+    for (key, bytes) in [
+        ("handshake_timeout_s", None),
+        ("first_byte_timeout_s", Some(&b""[..])),
+        ("login_timeout_s", Some(b"{\"command\":\"ping\"}\n{")),
+        ("login_timeout_s", Some(b"GET / HTTP/1.1\r\n")),
+    ] {
+        let mut limits = long();
+        limits[key] = 1.into();
+        let server = Server::configured(json!({"limits": limits}));
+        let seconds = seconds_until_closed(&server, bytes);
+        assert!((0.9..5.0).contains(&seconds), "{key}: {seconds} s");
+    }
+}
+
+#[test]
+fn who_talks_without_a_login_is_closed_too_and_who_logged_in_is_not() {
+    let server = Server::configured(json!({"limits": {"login_timeout_s": 1}}));
+    let mut alice = server.member("alice");
+    let mut dave = server.connect("dave", Framing::WebSocket);
+    let begun = Instant::now();
+    loop {
+        dave.send_text(r#"{"command":"ping"}"#);
+        match dave.receive() {
+            Ok(Some(_)) => assert!(begun.elapsed() < Duration::from_secs(5), "still there"),
+            Ok(None) => break,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    alice.must(json!({"command": "ping"}));
+}
+
+#[test]
+fn who_is_silent_after_the_login_is_closed_only_if_that_was_asked_for() {
+    let server = Server::configured(json!({"limits": {"idle_timeout_s": 1}}));
+    let mut alice = server.member("alice");
+    let begun = Instant::now();
+    alice.drain().unwrap();
+    assert!((0.9..5.0).contains(&begun.elapsed().as_secs_f64()), "{:?}", begun.elapsed());
+}

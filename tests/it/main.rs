@@ -1,0 +1,26 @@
+//! The server as its clients and its owner see it: the built program, real TLS, real files.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    unreachable_pub,
+    missing_docs,
+    reason = "a test that cannot go on has failed, and nothing here is an interface"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod backlog;
+mod concurrency;
+mod http;
+mod limits;
+mod online;
+mod restart;
+mod runner;
+mod start;
+mod stop;
+mod tidy;
+mod transcripts;
+mod transport;
+mod websocket;

@@ -1,0 +1,216 @@
+//! A real server: the built program, in a temporary folder, on a free port of loopback.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread;
+
+use serde_json::{Value, json};
+
+use super::client::{Client, Framing};
+use super::record::Record;
+
+/// What the record says once the program has closed its standard error.
+const ENDED: &str = "the server has ended";
+
+/// A folder for one server, removed when dropped.
+pub struct Folder(PathBuf);
+
+impl Folder {
+    /// With nothing in it.
+    pub fn empty() -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("aster-test-{}-{count}", std::process::id()));
+        fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    /// With the certificate and the database of a first start, made once for the whole run.
+    pub fn prepared() -> Self {
+        static FIRST_START: OnceLock<Vec<(String, Vec<u8>)>> = OnceLock::new();
+        let files = FIRST_START.get_or_init(|| {
+            let mut server = Server::start_in(Self::empty(), json!({}));
+            assert_eq!(server.stop("TERM"), Some(0), "the first start of all did not end well");
+            let files = fs::read_dir(server.folder.path()).unwrap();
+            let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+            names
+                .filter(|name| name != "config.json")
+                .map(|name| (name.clone(), server.folder.read(&name)))
+                .collect()
+        });
+        let folder = Self::empty();
+        for (name, bytes) in files {
+            folder.write(name, bytes);
+        }
+        folder
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.0.join(name).exists()
+    }
+
+    pub fn read(&self, name: &str) -> Vec<u8> {
+        fs::read(self.0.join(name)).unwrap()
+    }
+
+    pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
+        fs::write(self.0.join(name), bytes).unwrap();
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.0).ok();
+    }
+}
+
+/// A running server; killed when dropped. If the test is failing, what happened is printed.
+pub struct Server {
+    child: Child,
+    pub address: SocketAddr,
+    pub folder: Folder,
+    pub record: Arc<Record>,
+}
+
+impl Server {
+    /// With an empty database and the defaults.
+    pub fn start() -> Self {
+        Self::configured(json!({}))
+    }
+
+    /// With an empty database and these keys set.
+    pub fn configured(config: Value) -> Self {
+        Self::start_in(Folder::prepared(), config)
+    }
+
+    /// In a folder that a test made. `addr` and `port` have other defaults than the program's.
+    pub fn start_in(folder: Folder, mut config: Value) -> Self {
+        let keys = config.as_object_mut().unwrap();
+        keys.entry("addr").or_insert("127.0.0.1".into());
+        keys.entry("port").or_insert(0.into());
+        folder.write("config.json", config.to_string());
+        let server = Self::try_start(folder, &[], Arc::default());
+        server.unwrap_or_else(|record| panic!("no server:\n{}", record.print()))
+    }
+
+    /// As the command line has it. `Err` is the record of a server that never was ready.
+    pub fn try_start(
+        folder: Folder,
+        arguments: &[&str],
+        record: Arc<Record>,
+    ) -> Result<Self, Arc<Record>> {
+        let from = record.len();
+        let mut child = command(&folder, arguments).spawn().unwrap();
+        let log = BufReader::new(child.stderr.take().unwrap());
+        let writer = Arc::clone(&record);
+        thread::spawn(move || {
+            log.lines().map_while(Result::ok).for_each(|line| writer.note("server", "|", &line));
+            writer.note(ENDED, "", "");
+        });
+        let ready =
+            record.wait_for(from, |line| match line.strip_prefix("server| listening on ") {
+                Some(address) => Some(address.parse().ok()),
+                None => line.starts_with(ENDED).then_some(None),
+            });
+        let mut server = Self { child, address: ([127, 0, 0, 1], 0).into(), folder, record };
+        match ready.flatten() {
+            Some(address) => {
+                server.address = address;
+                Ok(server)
+            }
+            None => Err(Arc::clone(&server.record)),
+        }
+    }
+
+    /// A connection that sent nothing yet.
+    pub fn connect(&self, name: &str, framing: Framing) -> Client {
+        Client::connect(self.address, name, framing, &self.record)
+    }
+
+    /// A new member over JSON lines, logged in, whose password is their name.
+    pub fn member(&self, name: &str) -> Client {
+        let mut client = self.connect(name, Framing::Lines);
+        client.enter("register");
+        client
+    }
+
+    /// A member that exists, over JSON lines.
+    pub fn login(&self, name: &str) -> Client {
+        let mut client = self.connect(name, Framing::Lines);
+        client.enter("login");
+        client
+    }
+
+    /// Sends a signal (`TERM`, `INT`, `HUP`, `KILL`) by the tool every system has.
+    pub fn signal(&self, signal: &str) {
+        self.record.note("test", "|", signal);
+        let id = self.child.id().to_string();
+        let status = Command::new("sh").args(["-c", "kill -$0 $1", signal, &id]).status().unwrap();
+        assert!(status.success(), "could not send {signal}");
+    }
+
+    /// Sends a signal, waits for the end, and gives the exit code.
+    pub fn stop(&mut self, signal: &str) -> Option<i32> {
+        let from = self.record.len();
+        self.signal(signal);
+        self.wait(from)
+    }
+
+    /// Waits for the end, which was asked for when the record stood at `from`.
+    pub fn wait(&mut self, from: usize) -> Option<i32> {
+        let ended = self.record.wait_for(from, |line| line.starts_with(ENDED).then_some(()));
+        assert!(ended.is_some(), "the server did not end");
+        self.child.wait().unwrap().code()
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Stops by a signal and starts again in the same folder, on another port.
+    pub fn restart(&mut self, signal: &str) {
+        self.stop(signal);
+        let folder = std::mem::replace(&mut self.folder, Folder(PathBuf::new()));
+        let again = Self::try_start(folder, &[], Arc::clone(&self.record));
+        *self = again.unwrap_or_else(|_| panic!("the server did not start again"));
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+        if thread::panicking() {
+            eprintln!("what happened:\n{}", self.record.print());
+        } else {
+            let panicked = self.record.log().into_iter().find(|line| line.contains("panicked at"));
+            assert!(
+                panicked.is_none(),
+                "a thread of the server panicked:\n{}",
+                self.record.print()
+            );
+        }
+    }
+}
+
+/// Runs the program in a folder until it ends by itself: its exit code and standard error.
+pub fn run(folder: &Folder, arguments: &[&str]) -> (Option<i32>, String) {
+    let output = command(folder, arguments).stdout(Stdio::piped()).output().unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+fn command(folder: &Folder, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_aster-server"));
+    command.args(arguments).current_dir(folder.path());
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command
+}
