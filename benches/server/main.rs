@@ -125,19 +125,14 @@ fn measure_loads<'a>(
     let mut clients = Clients::new(server.address)?;
     let mut held = false;
     for &(name, senders, count, window) in loads {
-        clients.grow_to(count)?;
-        clients.start(senders, window);
-        clients.run_for(plan.round / 3)?;
-        let mut rounds = Vec::new();
-        for _ in 0..plan.rounds {
-            rounds.push(measure_round(server, &mut clients, plan.round)?);
-        }
-        clients.finish().map_err(|error| format!("{name}: {error}"))?;
+        let figures = clients
+            .grow_to(count)
+            .and_then(|()| measure_load(server, &mut clients, (senders, window), plan))
+            .map_err(|error| format!("{name}: {error}"))?;
         held |= clients.tally.held;
         print!("| {name}{} | {count} |", if clients.tally.held { " *" } else { "" });
-        for (column, (_, decimals)) in COLUMNS.iter().enumerate() {
-            rounds.sort_unstable_by(|one, other| one[column].total_cmp(&other[column]));
-            print!(" {} |", grouped(rounds[plan.rounds / 2][column], *decimals));
+        for (figure, (_, decimals)) in figures.into_iter().zip(COLUMNS) {
+            print!(" {} |", grouped(figure, decimals));
         }
         println!();
     }
@@ -145,6 +140,25 @@ fn measure_loads<'a>(
     print!("\nText of {CONTENT_BYTES} bytes; a request is {request}, an event {event} before TLS.");
     println!("{}\n", if held { " *: paused at times for the load generator." } else { "" });
     Ok(())
+}
+
+/// The medians of several rounds.
+fn measure_load(
+    server: &Server,
+    clients: &mut Clients,
+    (senders, window): (usize, usize),
+    plan: &Plan,
+) -> Outcome<[f64; COLUMNS.len()]> {
+    clients.start(senders, window);
+    clients.run_for(plan.round / 3)?;
+    let rounds = (0..plan.rounds).map(|_| measure_round(server, clients, plan.round));
+    let rounds = rounds.collect::<Outcome<Vec<_>>>()?;
+    clients.finish()?;
+    Ok(std::array::from_fn(|column| {
+        let mut values: Vec<f64> = rounds.iter().map(|round| round[column]).collect();
+        values.sort_unstable_by(f64::total_cmp);
+        values[values.len() / 2]
+    }))
 }
 
 fn measure_round(

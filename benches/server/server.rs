@@ -72,9 +72,9 @@ impl Server {
         fs::read_to_string(self.folder.join("log")).unwrap_or_default()
     }
 
-    /// Adds the server's log to an error.
+    /// Puts the server's log before an error.
     pub(crate) fn watch<T>(&self, outcome: Outcome<T>) -> Outcome<T> {
-        outcome.map_err(|error| format!("{error}\nthe server's log:\n{}", self.log()).into())
+        outcome.map_err(|error| format!("the server said:\n{}bench: {error}", self.log()).into())
     }
 
     /// CPU time of all its threads.
