@@ -32,6 +32,8 @@ const READ_BYTES: usize = 4096;
 const ANSWERS_WAITING_LOW_BYTES: usize = 64 * 1024;
 /// How long a farewell waits for a client to take what is left, and to hang up.
 const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
+/// Bytes that a farewell reads past; whoever still sends then does not listen.
+const FAREWELL_UNREAD_BYTES_MAX: usize = 4 << 20;
 /// Waiting pieces are joined up to this size.
 const SEGMENT_BYTES: usize = 64 * 1024;
 
@@ -179,12 +181,13 @@ impl Connection {
         }
         self.socket.shutdown(Shutdown::Write)?;
         let mut unread = [0; READ_BYTES];
-        loop {
+        for _ in 0..FAREWELL_UNREAD_BYTES_MAX / READ_BYTES {
             self.wait_for(PollFlags::IN, deadline)?;
             if read(&self.socket, &mut unread)? == 0 {
-                return Ok(());
+                break;
             }
         }
+        Ok(())
     }
 
     /// Any thread. Ends the connection at once; its client's thread notices.
@@ -194,7 +197,11 @@ impl Connection {
 
     fn wait_for(&self, flags: PollFlags, deadline: Instant) -> Result<(), Disconnect> {
         let left = deadline.saturating_duration_since(Instant::now());
-        if wait(&self.socket, flags, Some(left))? { Ok(()) } else { Err(Disconnect::TimedOut) }
+        // Also for a peer that always has something ready.
+        if left.is_zero() || !wait(&self.socket, flags, Some(left))? {
+            return Err(Disconnect::TimedOut);
+        }
+        Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, Tls> {
@@ -365,10 +372,8 @@ fn wait(socket: &TcpStream, flags: PollFlags, time: Option<Duration>) -> io::Res
     let deadline = time.map(|time| Instant::now() + time);
     loop {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        let left = left.map(|left| Timespec {
-            tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: left.subsec_nanos().into(),
-        });
+        // Without a time that it can hold, poll waits for ever.
+        let left = left.and_then(|left| Timespec::try_from(left).ok());
         match poll(&mut [PollFd::new(socket, flags)], left.as_ref()) {
             Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),

@@ -19,6 +19,7 @@ fn who_never_reads_is_closed_at_the_bound_and_the_others_get_everything() {
     let mut bob = server.connect("bob", Framing::WebSocket);
     bob.enter("register");
     let mut deaf = server.member("deaf");
+    assert_eq!(bob.next_event().unwrap()["command"], "get_metadata");
     let channel = alice.general();
     let everyone = alice.must(json!({"command": "online"}))["data"].as_array().unwrap().len();
     let mut sent = Vec::new();
