@@ -4,7 +4,7 @@ use std::fmt;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -55,6 +55,18 @@ fn pin(core: usize) -> rustix::io::Result<()> {
 pub(crate) fn allow_many_files() -> Outcome<()> {
     let maximum = getrlimit(Resource::Nofile).maximum;
     Ok(setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?)
+}
+
+/// The time so far that all cores were at work for anybody, to the tick.
+pub(crate) fn cpu_time() -> Outcome<Duration> {
+    let text = fs::read_to_string("/proc/stat")?;
+    let fields = text.lines().next().ok_or("an empty stat")?.split_whitespace().skip(1);
+    let ticks = fields.map(str::parse).collect::<Result<Vec<u64>, _>>()?;
+    // user, nice, system; then idle, iowait; then irq, softirq. A tick is always 10 ms here.
+    let &[user, nice, system, _, _, irq, softirq, ..] = &ticks[..] else {
+        return Err("a short stat".into());
+    };
+    Ok(Duration::from_millis((user + nice + system + irq + softirq) * 10))
 }
 
 /// Cores, processor, memory, kernel, and the disk below `folder`.

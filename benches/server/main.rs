@@ -42,8 +42,9 @@ const LOADS: [(&str, usize, usize, usize); 9] = [
 /// The row of idle connections.
 const MEMORY: &str = "memory";
 
-/// The columns of figures and their decimals. Shares of CPU are of one core.
-const COLUMNS: [(&str, usize); 7] = [
+/// The columns of figures and their decimals. Shares of CPU are of one core; where others take
+/// more than a few percent, the row is worth nothing.
+const COLUMNS: [(&str, usize); 8] = [
     ("sends/s", 0),
     ("p50 ms", 2),
     ("p99 ms", 2),
@@ -51,6 +52,7 @@ const COLUMNS: [(&str, usize); 7] = [
     ("server CPU µs/delivery", 2),
     ("server CPU %", 0),
     ("generator CPU %", 0),
+    ("others' CPU %", 0),
 ];
 
 /// How long and how large.
@@ -167,6 +169,7 @@ fn measure_round(
     duration: Duration,
 ) -> Outcome<[f64; COLUMNS.len()]> {
     let (server_time, own_time, start) = (server.cpu_time()?, cpu_time("self")?, Instant::now());
+    let all_time = machine::cpu_time()?;
     let (acknowledged, delivered) = (clients.tally.acknowledged, clients.tally.deliveries);
     clients.tally.latencies_us.clear();
     clients.run_for(duration)?;
@@ -175,6 +178,7 @@ fn measure_round(
     let deliveries = (clients.tally.deliveries - delivered) as f64;
     let own_s = (cpu_time("self")? - own_time).as_secs_f64();
     let server_s = (server.cpu_time()? - server_time).as_secs_f64();
+    let all_s = (machine::cpu_time()? - all_time).as_secs_f64();
 
     let latencies = &mut clients.tally.latencies_us;
     latencies.sort_unstable();
@@ -188,6 +192,7 @@ fn measure_round(
         server_s * 1e6 / deliveries,
         server_s / seconds * 100.0,
         own_s / seconds * 100.0,
+        (all_s - server_s - own_s).max(0.0) / seconds * 100.0,
     ])
 }
 
