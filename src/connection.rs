@@ -32,6 +32,8 @@ const READ_BYTES: usize = 4096;
 const ANSWERS_WAITING_LOW_BYTES: usize = 64 * 1024;
 /// How long a farewell waits for a client to take what is left, and to hang up.
 const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
+/// Bytes that a farewell reads past; whoever still sends then does not listen.
+const FAREWELL_UNREAD_BYTES_MAX: usize = 4 << 20;
 /// Waiting pieces are joined up to this size.
 const SEGMENT_BYTES: usize = 64 * 1024;
 
@@ -179,12 +181,13 @@ impl Connection {
         }
         self.socket.shutdown(Shutdown::Write)?;
         let mut unread = [0; READ_BYTES];
-        loop {
+        for _ in 0..FAREWELL_UNREAD_BYTES_MAX / READ_BYTES {
             self.wait_for(PollFlags::IN, deadline)?;
             if read(&self.socket, &mut unread)? == 0 {
-                return Ok(());
+                break;
             }
         }
+        Ok(())
     }
 
     /// Any thread. Ends the connection at once; its client's thread notices.

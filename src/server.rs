@@ -64,7 +64,6 @@ struct Server {
 
 impl Server {
     fn start(config: Config, location: &Location) -> Result<Self, StartupError> {
-        let offer = tls::load(&config)?;
         let (broadcaster, notices) = Broadcaster::new();
         let publisher = broadcaster.clone();
         let publish = move |events| publisher.publish(events);
@@ -73,6 +72,7 @@ impl Server {
         let broadcasting =
             broadcaster::run(notices, Arc::clone(store.access())).map_err(threads)?;
 
+        let (offer, fingerprint) = tls::load(&config)?;
         let address = config.address;
         let unreachable = |error: io::Error| StartupError::new(address, error);
         let listener = TcpListener::bind(address).map_err(unreachable)?;
@@ -92,6 +92,7 @@ impl Server {
             config,
         });
         let wake = wait_for_signals(Arc::clone(&services)).map_err(threads)?;
+        log::line(format_args!("certificate SHA-256 {fingerprint}"));
         log::line(format_args!("listening on {bound}"));
         Ok(Self {
             listener,

@@ -29,11 +29,11 @@ const SELF_SIGNED_LIFETIME: Duration = Duration::from_secs(3652 * 24 * 60 * 60);
 pub(crate) type Offer = Arc<ServerConfig>;
 
 /// Reads what clients are offered: TLS 1.2 and 1.3, `http/1.1` by ALPN, no client certificates.
-/// A self-signed certificate is made where neither file is there.
-pub(crate) fn load(config: &Config) -> Result<Offer, StartupError> {
+/// A self-signed certificate is made where neither file is there. Also gives the SHA-256
+/// fingerprint of the certificate, as browsers show it.
+pub(crate) fn load(config: &Config) -> Result<(Offer, String), StartupError> {
     let (chain_file, key_file) = (&config.certificate_chain, &config.private_key);
-    let self_signed = !chain_file.exists() && !key_file.exists();
-    if self_signed {
+    if !chain_file.exists() && !key_file.exists() {
         make_self_signed(chain_file, key_file)?;
     }
     let chain = read_chain(chain_file)
@@ -48,15 +48,7 @@ pub(crate) fn load(config: &Config) -> Result<Offer, StartupError> {
         .with_single_cert(chain, key)
         .map_err(|problem| named("certificate_chain", chain_file, problem))?;
     offered.alpn_protocols = vec![b"http/1.1".to_vec()];
-    log::line(format_args!("certificate SHA-256 {fingerprint}"));
-    if self_signed {
-        log::line(format_args!(
-            "made a self-signed certificate, {}; browsers warn about it once, until it is \
-             accepted there or replaced by one that they trust",
-            chain_file.display()
-        ));
-    }
-    Ok(Arc::new(offered))
+    Ok((Arc::new(offered), fingerprint))
 }
 
 fn named(key: &str, file: &Path, problem: impl std::fmt::Display) -> StartupError {
@@ -103,7 +95,13 @@ fn make_self_signed(chain_file: &Path, key_file: &Path) -> Result<(), StartupErr
     write_pem(key_file, "PRIVATE KEY", key.serialized_der(), 0o600)
         .map_err(|error| named("private_key", key_file, error))?;
     write_pem(chain_file, "CERTIFICATE", certificate.der(), 0o644)
-        .map_err(|error| named("certificate_chain", chain_file, error))
+        .map_err(|error| named("certificate_chain", chain_file, error))?;
+    log::line(format_args!(
+        "made a self-signed certificate, {}; browsers warn about it until it is accepted there, \
+         or replaced by one that they trust",
+        chain_file.display()
+    ));
+    Ok(())
 }
 
 /// RFC 7468. Never over a file that is there.

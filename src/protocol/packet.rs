@@ -1,9 +1,10 @@
 //! Requests, responses and events to and from JSON text (protocol section 2).
 
 use std::borrow::Cow;
+use std::fmt;
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::error::Status;
 
@@ -18,34 +19,121 @@ const API_VERSION: [u32; 3] = [1, 1, 0];
 
 /// What every request has. The fields of the command itself are read from the same text
 /// by the command's own type.
-#[derive(Deserialize)]
+#[derive(Debug)]
 pub struct Envelope<'text> {
     /// The command's name.
-    #[serde(borrow)]
     pub command: Cow<'text, str>,
-    /// Whatever stood there; `label` tells whether it is one.
-    #[serde(default)]
-    label: Option<Value>,
+    label: Scalar<'text>,
 }
 
 impl Envelope<'_> {
     /// The label that the response carries. Fails when it is no string or over 64 bytes.
     pub fn label(&self) -> Result<Option<&str>, &'static str> {
         match &self.label {
-            None => Ok(None),
-            Some(Value::String(label)) if label.len() <= LABEL_BYTES_MAX => Ok(Some(label)),
-            Some(_) => Err("no label"),
+            Scalar::Null => Ok(None),
+            Scalar::Text(label) if label.len() <= LABEL_BYTES_MAX => Ok(Some(label)),
+            Scalar::Text(_) | Scalar::Other => Err("no label"),
         }
     }
 }
 
-/// Fails on what is not JSON, not an object, or has no string `command`.
+/// Fails on what is not JSON, not an object, or has no string `command`; also on JSON that is
+/// nested over 127 deep, or holds half a surrogate pair or a number past all bounds, wherever
+/// that stands, and on a `command` or `label` that stands there twice.
 pub fn parse_envelope(text: &str) -> Option<Envelope<'_>> {
-    // serde would take an array for a struct too.
-    if !text.trim_start().starts_with('{') {
-        return None;
-    }
     serde_json::from_str(text).ok()
+}
+
+impl<'de> Deserialize<'de> for Envelope<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields;
+        impl<'de> Visitor<'de> for Fields {
+            type Value = Envelope<'de>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a request")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Self::Value, A::Error> {
+                let (mut command, mut label) = (None, None);
+                while let Some((name, value)) = fields.next_entry::<Scalar<'_>, Scalar<'_>>()? {
+                    let place = match name {
+                        Scalar::Text(name) if name == "command" => &mut command,
+                        Scalar::Text(name) if name == "label" => &mut label,
+                        Scalar::Text(_) | Scalar::Null | Scalar::Other => continue,
+                    };
+                    if place.replace(value).is_some() {
+                        return Err(A::Error::custom("a field twice"));
+                    }
+                }
+                match (command, label.unwrap_or(Scalar::Null)) {
+                    (Some(Scalar::Text(command)), label) => Ok(Envelope { command, label }),
+                    _ => Err(A::Error::custom("no command")),
+                }
+            }
+        }
+        deserializer.deserialize_map(Fields)
+    }
+}
+
+/// Any JSON value, read in full and checked, but kept only if it is a string.
+#[derive(Debug)]
+enum Scalar<'text> {
+    Text(Cow<'text, str>),
+    Null,
+    Other,
+}
+
+impl<'de> Deserialize<'de> for Scalar<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Anything;
+        impl<'de> Visitor<'de> for Anything {
+            type Value = Scalar<'de>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("any value")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Scalar::Text(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Scalar::Text(Cow::Owned(text.to_owned())))
+            }
+
+            fn visit_unit<E>(self) -> Result<Self::Value, E> {
+                Ok(Scalar::Null)
+            }
+
+            fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+                Ok(Scalar::Other)
+            }
+
+            fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+                Ok(Scalar::Other)
+            }
+
+            fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+                Ok(Scalar::Other)
+            }
+
+            fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+                Ok(Scalar::Other)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+                while items.next_element::<Scalar<'_>>()?.is_some() {}
+                Ok(Scalar::Other)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Self::Value, A::Error> {
+                while fields.next_entry::<Scalar<'_>, Scalar<'_>>()?.is_some() {}
+                Ok(Scalar::Other)
+            }
+        }
+        deserializer.deserialize_any(Anything)
+    }
 }
 
 #[derive(Serialize)]
@@ -105,7 +193,10 @@ mod tests {
 
     #[test]
     fn only_objects_with_one_string_command_are_requests() {
-        assert_eq!(command_of(r#" {"x":[1e999],"command":"p\u0069ng"}"#).as_deref(), Some("ping"));
+        assert_eq!(
+            command_of(r#" {"x":[{"y":null}],"command":"p\u0069ng"}"#).as_deref(),
+            Some("ping")
+        );
         for text in [
             r#"["ping"]"#,
             r#"{"command":5}"#,
@@ -113,6 +204,9 @@ mod tests {
             r#"{"command":"ping"} x"#,
             r#"{"command":"ping","command":"leave"}"#,
             r#"{"command":"\ud800"}"#,
+            r#"{"command":"ping","x":"\ud83c"}"#,
+            r#"{"command":"ping","x":1e999}"#,
+            &format!(r#"{{"command":"ping","x":{}}}"#, "[".repeat(100_000)),
             "",
         ] {
             assert_eq!(command_of(text), None, "{text}");

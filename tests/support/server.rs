@@ -79,6 +79,8 @@ pub struct Server {
     pub address: SocketAddr,
     pub folder: Folder,
     pub record: Arc<Record>,
+    /// Where the record stood when it started.
+    begun: usize,
 }
 
 impl Server {
@@ -121,7 +123,8 @@ impl Server {
                 Some(address) => Some(address.parse().ok()),
                 None => line.starts_with(ENDED).then_some(None),
             });
-        let mut server = Self { child, address: ([127, 0, 0, 1], 0).into(), folder, record };
+        let address = ([127, 0, 0, 1], 0).into();
+        let mut server = Self { child, address, folder, record, begun: from };
         match ready.flatten() {
             Some(address) => {
                 server.address = address;
@@ -158,16 +161,17 @@ impl Server {
         assert!(status.success(), "could not send {signal}");
     }
 
-    /// Sends a signal, waits for the end, and gives the exit code.
+    /// Sends a signal, unless it ended before; waits for the end, and gives the exit code.
     pub fn stop(&mut self, signal: &str) -> Option<i32> {
-        let from = self.record.len();
-        self.signal(signal);
-        self.wait(from)
+        if self.child.try_wait().unwrap().is_none() {
+            self.signal(signal);
+        }
+        self.wait()
     }
 
-    /// Waits for the end, which was asked for when the record stood at `from`.
-    pub fn wait(&mut self, from: usize) -> Option<i32> {
-        let ended = self.record.wait_for(from, |line| line.starts_with(ENDED).then_some(()));
+    /// Waits for the end, which was asked for.
+    pub fn wait(&mut self) -> Option<i32> {
+        let ended = self.record.wait_for(self.begun, |line| line.starts_with(ENDED).then_some(()));
         assert!(ended.is_some(), "the server did not end");
         self.child.wait().unwrap().code()
     }

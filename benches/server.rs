@@ -1,2 +1,0 @@
-//! The load generator.
-fn main() {}
