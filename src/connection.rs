@@ -368,10 +368,8 @@ fn wait(socket: &TcpStream, flags: PollFlags, time: Option<Duration>) -> io::Res
     let deadline = time.map(|time| Instant::now() + time);
     loop {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        let left = left.map(|left| Timespec {
-            tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: left.subsec_nanos().into(),
-        });
+        // Without a time that it can hold, poll waits for ever.
+        let left = left.and_then(|left| Timespec::try_from(left).ok());
         match poll(&mut [PollFd::new(socket, flags)], left.as_ref()) {
             Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),

@@ -34,8 +34,13 @@ pub(crate) enum Page {
     After(MessageId),
 }
 
-const COLUMNS: &str = "uuid, content, author_uuid, channel_uuid, date, edited, reply_uuid";
+/// The newest ?3 messages of channel ?1 before place ?2, and the oldest after it.
+const OLDER: &str = "SELECT uuid, content, author_uuid, channel_uuid, date, edited, reply_uuid
+    FROM messages WHERE channel_uuid = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3";
+const NEWER: &str = "SELECT uuid, content, author_uuid, channel_uuid, date, edited, reply_uuid
+    FROM messages WHERE channel_uuid = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3";
 
+/// From the columns of `OLDER` and `NEWER`.
 fn message(row: &Row<'_>) -> rusqlite::Result<Message> {
     Ok(Message {
         uuid: row.get(0)?,
@@ -74,14 +79,12 @@ impl Reader<'_> {
         num: u32,
     ) -> Result<Vec<Message>, Refusal> {
         let seq_of = |message| self.find_seq(channel, message)?.ok_or(Refusal::NotFound);
-        let (bound, range) = match page {
-            Page::Newest => (i64::MAX, "seq < ?2 ORDER BY seq DESC"),
-            Page::Before(message) => (seq_of(message)?, "seq < ?2 ORDER BY seq DESC"),
-            Page::After(message) => (seq_of(message)?, "seq > ?2 ORDER BY seq"),
+        let (bound, sql) = match page {
+            Page::Newest => (i64::MAX, OLDER),
+            Page::Before(message) => (seq_of(message)?, OLDER),
+            Page::After(message) => (seq_of(message)?, NEWER),
         };
-        let sql =
-            format!("SELECT {COLUMNS} FROM messages WHERE channel_uuid = ?1 AND {range} LIMIT ?3");
-        let mut statement = self.connection.prepare_cached(&sql)?;
+        let mut statement = self.connection.prepare_cached(sql)?;
         let rows = statement.query_map(params![channel, bound, num], message)?;
         let mut messages = rows.collect::<Result<Vec<_>, _>>()?;
         match page {
@@ -187,5 +190,24 @@ impl WriteTx<'_> {
             .prepare_cached("DELETE FROM messages WHERE uuid = ?1")?
             .execute([message])?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn history_is_one_range_of_one_index() {
+        let connection = rusqlite::Connection::open_in_memory().unwrap();
+        connection.execute_batch(include_str!("../../init.sql")).unwrap();
+        for sql in [OLDER, NEWER] {
+            let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let steps = plan.query_map([1, 1, 1], |row| row.get::<_, String>(3)).unwrap();
+            let steps: Vec<String> = steps.map(Result::unwrap).collect();
+            assert_eq!(steps.len(), 1, "{steps:?}");
+            let range = "SEARCH messages USING INDEX messages_by_channel (channel_uuid=? AND seq";
+            assert!(steps[0].starts_with(range), "{steps:?}");
+        }
     }
 }
