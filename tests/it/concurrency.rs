@@ -91,11 +91,13 @@ fn who_logs_in_amid_messages_misses_none_between_history_and_events() {
     let mut alice = server.member("alice");
     let channel = alice.general();
     server.member("bob").leave().unwrap();
+    let all_are_there = Barrier::new(5);
     let (sent, seen) = thread::scope(|scope| {
         let join = || {
             let mut bob = server.login("bob");
             let mut seen: Vec<Value> =
                 bob.history(channel, 500).iter().map(|message| message["uuid"].clone()).collect();
+            all_are_there.wait();
             loop {
                 let event = bob.next_event().unwrap();
                 // What was committed between login and history comes twice.
@@ -108,9 +110,9 @@ fn who_logs_in_amid_messages_misses_none_between_history_and_events() {
             }
         };
         let threads: Vec<_> = (0..4).map(|_| scope.spawn(join)).collect();
-        let mut sent: Vec<i64> = (1..MESSAGES).map(|n| alice.say(channel, &n.to_string())).collect();
-        // The last one is said only when all are there to hear it.
-        while alice.next_event().unwrap()["command"] != "content" {}
+        let mut sent: Vec<i64> =
+            (1..MESSAGES).map(|n| alice.say(channel, &n.to_string())).collect();
+        all_are_there.wait();
         sent.push(alice.say(channel, "last"));
         (sent, threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>())
     });
