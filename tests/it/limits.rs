@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 
 use crate::support::DEADLINE;
 use crate::support::client::{Client, Framing};
-use crate::support::server::Server;
+use crate::support::server::{Folder, Server};
 use crate::support::tls::Tls;
+use crate::support::world::World;
 
 /// A server with these limits, which bind loopback too.
 fn limited(mut limits: Value) -> Server {
@@ -96,6 +97,36 @@ fn failed_logins_are_answered_later_each_time() {
     };
     let waits: Vec<Duration> = (0..3).map(|_| fail()).collect();
     assert!(waits[2] >= Duration::from_millis(300), "{waits:?}");
+}
+
+#[test]
+fn a_page_of_history_has_500_messages_at_most() {
+    let folder = Folder::prepared();
+    let mut world = World::open(&folder);
+    world.messages("alice", 501, "general", "");
+    drop(world);
+    let server = Server::start_in(folder, json!({}));
+    let mut alice = server.login("alice");
+    let channel = alice.general();
+    for (num, count, first) in
+        [(499, 499, "3"), (500, 500, "2"), (501, 500, "2"), (4_294_967_295, 500, "2")]
+    {
+        let page = alice.history(channel, num);
+        assert_eq!((page.len(), &page[0]["content"]), (count, &json!(first)));
+    }
+}
+
+#[test]
+fn a_list_of_servers_has_256_entries_at_most() {
+    let server = Server::start();
+    let mut alice = server.member("alice");
+    let entry = json!({"uname": "al", "ip": "tea.example", "port": 1, "idx": 0});
+    let request =
+        |count| json!({"command": "sync_set_servers", "servers": vec![entry.clone(); count]});
+    alice.must(request(256));
+    assert_eq!(alice.ask(request(257))["status"], 400);
+    let servers = alice.must(json!({"command": "sync_get_servers"}))["servers"].clone();
+    assert_eq!((servers.as_array().unwrap().len(), &servers[255]["idx"]), (256, &json!(255)));
 }
 
 /// How long the server keeps a connection on which this was written.

@@ -183,6 +183,11 @@ impl Server {
     /// Stops by a signal and starts again in the same folder, on another port.
     pub fn restart(&mut self, signal: &str) {
         self.stop(signal);
+        self.start_again();
+    }
+
+    /// Starts once more where it has ended.
+    pub fn start_again(&mut self) {
         let folder = std::mem::replace(&mut self.folder, Folder(PathBuf::new()));
         let again = Self::try_start(folder, &[], Arc::clone(&self.record));
         *self = again.unwrap_or_else(|_| panic!("the server did not start again"));
