@@ -42,8 +42,19 @@ pub(super) fn sync_get(session: &mut Session<'_>, _: SyncGet) -> Result<SyncIden
 pub(super) struct SyncSetServers {
     // One client spells it so.
     #[serde(alias = "severs")]
-    servers: Vec<SyncServer>,
+    servers: Vec<Entry>,
 }
+
+/// Flattened, so that it is read from an object only.
+#[derive(Deserialize)]
+struct Entry {
+    #[serde(flatten)]
+    server: SyncServer,
+    /// An integer where it stands; what counts is the place in the list.
+    #[serde(rename = "idx")]
+    _idx: Option<i64>,
+}
+
 impl Request for SyncSetServers {
     fn is_within(&self, _: &Limits) -> bool {
         self.servers.len() <= SYNC_SERVERS_MAX
@@ -56,7 +67,8 @@ pub(super) fn sync_set_servers(
     request: SyncSetServers,
 ) -> Result<Nothing, Refusal> {
     let member = session.member()?;
-    session.services.store.write(move |tx| tx.update_sync_servers(member, &request.servers))?;
+    let servers: Vec<_> = request.servers.into_iter().map(|entry| entry.server).collect();
+    session.services.store.write(move |tx| tx.update_sync_servers(member, &servers))?;
     Ok(Nothing {})
 }
 
