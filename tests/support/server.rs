@@ -176,8 +176,12 @@ impl Server {
         self.child.wait().unwrap().code()
     }
 
-    pub fn id(&self) -> u32 {
-        self.child.id()
+    /// What Linux says of the process's memory: `VmRSS` of its size, `VmHWM` of the largest it
+    /// ever had. Elsewhere nothing.
+    pub fn memory_kib(&self, key: &str) -> Option<u64> {
+        let text = fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
+        line.trim().strip_suffix(" kB")?.parse().ok()
     }
 
     /// Stops by a signal and starts again in the same folder, on another port.
