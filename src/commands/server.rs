@@ -76,8 +76,7 @@ pub(super) fn list_channels(
     _: ListChannels,
 ) -> Result<Answer<Vec<Channel>>, Refusal> {
     let member = session.member()?;
-    let channels = session.services.store.access().list_channels(member);
-    Ok(Answer { data: channels.into_iter().cloned().collect() })
+    Ok(Answer { data: session.services.store.access().list_channels(member) })
 }
 
 #[derive(Deserialize)]

@@ -85,6 +85,41 @@ fn twenty_clients_see_one_order_and_it_is_that_of_history() {
 }
 
 #[test]
+fn who_logs_in_amid_messages_misses_none_between_history_and_events() {
+    const MESSAGES: usize = 300;
+    let server = Server::start();
+    let mut alice = server.member("alice");
+    let channel = alice.general();
+    server.member("bob").leave().unwrap();
+    let all_are_there = Barrier::new(5);
+    let (sent, seen) = thread::scope(|scope| {
+        let join = || {
+            let mut bob = server.login("bob");
+            let mut seen: Vec<Value> =
+                bob.history(channel, 500).iter().map(|message| message["uuid"].clone()).collect();
+            all_are_there.wait();
+            loop {
+                let event = bob.next_event().unwrap();
+                // What was committed between login and history comes twice.
+                if !seen.contains(&event["uuid"]) {
+                    seen.push(event["uuid"].clone());
+                }
+                if event["content"] == "last" {
+                    return seen;
+                }
+            }
+        };
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(join)).collect();
+        let mut sent: Vec<i64> =
+            (1..MESSAGES).map(|n| alice.say(channel, &n.to_string())).collect();
+        all_are_there.wait();
+        sent.push(alice.say(channel, "last"));
+        (sent, threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>())
+    });
+    assert!(seen.iter().all(|uuids| json!(uuids) == json!(sent)), "something is missing");
+}
+
+#[test]
 fn edits_of_one_message_are_seen_in_one_order_and_the_last_one_stays() {
     const EACH: usize = 20;
     let server = Server::start();

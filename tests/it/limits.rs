@@ -2,14 +2,17 @@
 
 use std::io::Read;
 use std::net::TcpStream;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::support::DEADLINE;
 use crate::support::client::{Client, Framing};
-use crate::support::server::Server;
-use crate::support::tls::Tls;
+use crate::support::server::{Folder, Server};
+use crate::support::tls::{Tls, config};
+use crate::support::websocket;
+use crate::support::world::World;
 
 /// A server with these limits, which bind loopback too.
 fn limited(mut limits: Value) -> Server {
@@ -20,13 +23,22 @@ fn limited(mut limits: Value) -> Server {
 /// Whether the server closes a new connection without a byte of TLS.
 fn is_turned_away(server: &Server) -> bool {
     let mut socket = TcpStream::connect(server.address).unwrap();
-    socket.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
-    let mut byte = [0];
-    match socket.read(&mut byte) {
-        Ok(0) => true,
-        Ok(_) => panic!("the server spoke first"),
+    socket.set_read_timeout(Some(DEADLINE)).unwrap();
+    match socket.read(&mut [0]) {
+        Ok(count) => count == 0,
         Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
     }
+}
+
+/// So many connections, however often the server turns one away before.
+fn places(server: &Server, count: usize) -> Vec<Tls> {
+    let until = Instant::now() + DEADLINE;
+    let mut taken = Vec::new();
+    while taken.len() < count {
+        taken.extend(Tls::try_connect(server.address, config()).ok());
+        assert!(Instant::now() < until, "only {} places of {count}", taken.len());
+    }
+    taken
 }
 
 #[track_caller]
@@ -38,21 +50,55 @@ fn assert_connections_at_most(server: &Server, count: usize) {
     // The others do not notice, and a place that becomes free can be taken.
     clients.iter_mut().for_each(|client| _ = client.must(json!({"command": "ping"})));
     clients.remove(0).leave().unwrap();
-    let until = Instant::now() + DEADLINE;
-    while is_turned_away(server) {
-        assert!(Instant::now() < until, "a place was not given back");
-    }
+    assert_eq!(places(server, 1).len(), 1);
     clients.iter_mut().for_each(|client| client.leave().unwrap());
 }
 
 #[test]
 fn connections_in_all_have_a_limit() {
-    assert_connections_at_most(&limited(json!({"max_connections": 3})), 3);
+    assert_connections_at_most(
+        &limited(json!({"max_connections": 3, "handshake_timeout_s": 600})),
+        3,
+    );
 }
 
 #[test]
 fn connections_of_one_address_have_a_limit() {
-    assert_connections_at_most(&limited(json!({"max_connections_per_address": 2})), 2);
+    assert_connections_at_most(
+        &limited(json!({"max_connections_per_address": 2, "handshake_timeout_s": 600})),
+        2,
+    );
+}
+
+#[test]
+fn no_way_of_leaving_keeps_a_place() {
+    const PLACES: usize = 6;
+    let server = limited(json!({"max_connections": PLACES, "max_connections_per_address": PLACES}));
+    server.member("alice").leave().unwrap();
+    for _ in 0..5 {
+        drop(TcpStream::connect(server.address));
+        let mut taken = places(&server, PLACES);
+        taken.remove(0).reset();
+        taken[0].write(b"{\"command\":\"ping\"}\n{\"comm");
+        taken[1].write(b"GET /health HTTP/1.1\r\n\r\n");
+        taken[2].write(b"\0\0\0\0\r\n\r\n");
+        taken[3].write(&[websocket::UPGRADE.as_bytes(), &websocket::frame(0, b"")].concat());
+        taken[4].write(b"{\"command\":\"login\",\"uname\":\"alice\",\"passwd\":\"alice\"}\n");
+    }
+    places(&server, PLACES);
+}
+
+#[test]
+fn many_logins_at_once_hash_a_few_at_a_time() {
+    let server = Server::configured(json!({"limits": {"max_password_hashes": 2}}));
+    server.member("alice");
+    thread::scope(|scope| {
+        (0..30).for_each(|_| _ = scope.spawn(|| server.login("alice")));
+    });
+    // Each hash takes 19 MiB; with all at once, or with memory never given back, far more.
+    if let Some(kib) = server.memory_kib("VmHWM") {
+        assert!(kib < 100 << 10, "{} MiB were in memory", kib >> 10);
+    }
 }
 
 #[test]
@@ -98,6 +144,36 @@ fn failed_logins_are_answered_later_each_time() {
     assert!(waits[2] >= Duration::from_millis(300), "{waits:?}");
 }
 
+#[test]
+fn a_page_of_history_has_500_messages_at_most() {
+    let folder = Folder::prepared();
+    let mut world = World::open(&folder);
+    world.messages("alice", 501, "general", "");
+    drop(world);
+    let server = Server::start_in(folder, json!({}));
+    let mut alice = server.login("alice");
+    let channel = alice.general();
+    for (num, count, first) in
+        [(499, 499, "3"), (500, 500, "2"), (501, 500, "2"), (4_294_967_295, 500, "2")]
+    {
+        let page = alice.history(channel, num);
+        assert_eq!((page.len(), &page[0]["content"]), (count, &json!(first)));
+    }
+}
+
+#[test]
+fn a_list_of_servers_has_256_entries_at_most() {
+    let server = Server::start();
+    let mut alice = server.member("alice");
+    let entry = json!({"uname": "al", "ip": "tea.example", "port": 1, "idx": 0});
+    let request =
+        |count| json!({"command": "sync_set_servers", "servers": vec![entry.clone(); count]});
+    alice.must(request(256));
+    assert_eq!(alice.ask(request(257))["status"], 400);
+    let servers = alice.must(json!({"command": "sync_get_servers"}))["servers"].clone();
+    assert_eq!((servers.as_array().unwrap().len(), &servers[255]["idx"]), (256, &json!(255)));
+}
+
 /// How long the server keeps a connection on which this was written.
 fn seconds_until_closed(server: &Server, bytes: Option<&[u8]>) -> f64 {
     let begun = Instant::now();
@@ -131,7 +207,7 @@ fn each_stage_before_the_login_has_its_time() {
         limits[key] = 1.into();
         let server = Server::configured(json!({"limits": limits}));
         let seconds = seconds_until_closed(&server, bytes);
-        assert!((0.9..5.0).contains(&seconds), "{key}: {seconds} s");
+        assert!((0.9..15.0).contains(&seconds), "{key}: {seconds} s");
     }
 }
 
@@ -144,7 +220,7 @@ fn who_talks_without_a_login_is_closed_too_and_who_logged_in_is_not() {
     loop {
         dave.send_text(r#"{"command":"ping"}"#);
         match dave.receive() {
-            Ok(Some(_)) => assert!(begun.elapsed() < Duration::from_secs(5), "still there"),
+            Ok(Some(_)) => assert!(begun.elapsed() < DEADLINE, "still there"),
             Ok(None) => break,
             Err(error) => panic!("{error}"),
         }
@@ -158,5 +234,5 @@ fn who_is_silent_after_the_login_is_closed_only_if_that_was_asked_for() {
     let mut alice = server.member("alice");
     let begun = Instant::now();
     alice.drain().unwrap();
-    assert!((0.9..5.0).contains(&begun.elapsed().as_secs_f64()), "{:?}", begun.elapsed());
+    assert!((0.9..15.0).contains(&begun.elapsed().as_secs_f64()), "{:?}", begun.elapsed());
 }

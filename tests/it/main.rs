@@ -13,6 +13,7 @@ mod support;
 
 mod backlog;
 mod concurrency;
+mod faults;
 mod http;
 mod limits;
 mod online;

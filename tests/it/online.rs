@@ -50,19 +50,31 @@ fn count_until(client: &mut Client, members: &[i64]) -> u32 {
 #[test]
 fn a_client_that_vanishes_with_much_unread_is_offline() {
     let server = Server::start();
-    let mut alice = server.member("alice");
+    let mut alice = server.connect("alice", Framing::Lines);
+    let alice_uuid = alice.enter("register");
     let mut bob = server.connect("bob", Framing::WebSocket);
     let bob_uuid = bob.enter("register");
-    let alice_uuid = alice.must(json!({"command": "online"}))["data"].clone();
-    let alice_uuid = alice_uuid.as_array().unwrap().iter().find(|uuid| **uuid != bob_uuid).unwrap();
-    alice.wait_for_online(&[alice_uuid.as_i64().unwrap(), bob_uuid]);
+    alice.wait_for_online(&[alice_uuid, bob_uuid]);
     let channel = alice.general();
     for _ in 0..20 {
         alice.say(channel, &"x".repeat(16 << 10));
     }
     // Closing with bytes unread makes the kernel send a reset.
     drop(bob);
-    alice.wait_for_online(&[alice_uuid.as_i64().unwrap()]);
+    alice.wait_for_online(&[alice_uuid]);
+}
+
+#[test]
+fn a_client_that_ends_its_stream_but_does_not_hang_up_is_offline() {
+    let server = Server::start();
+    let mut alice = server.connect("alice", Framing::Lines);
+    let alice_uuid = alice.enter("register");
+    let mut bob = server.connect("bob", Framing::Lines);
+    let bob_uuid = bob.enter("register");
+    alice.wait_for_online(&[alice_uuid, bob_uuid]);
+    bob.tls.send_close_notify();
+    alice.wait_for_online(&[alice_uuid]);
+    bob.drain().unwrap();
 }
 
 #[test]

@@ -70,10 +70,10 @@ fn stop_while_sending(signal: &str) -> Vec<(Vec<String>, Vec<String>, End)> {
             })
             .collect();
         assert_eq!(receiver.iter().take(150).count(), 150);
-        server.signal(signal);
+        server.stop(signal);
         threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
     });
-    server.restart("KILL");
+    server.start_again();
     let mut stored: BTreeMap<i64, Vec<String>> = BTreeMap::new();
     for message in whole_history(&mut server.login("alice"), channel) {
         let contents = stored.entry(message["author_uuid"].as_i64().unwrap()).or_default();

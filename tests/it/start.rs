@@ -21,10 +21,10 @@ use crate::support::tls::Tls;
 
 const DEFAULTS: &str = include_str!("../../config.json");
 
-/// Runs a program that must not start: one line on standard error, exit code 2.
+/// Runs a program that must not start: one line says why, the exit code is 2.
 #[track_caller]
-fn assert_refused(folder: &Folder, arguments: &[&str], words: &[&str]) {
-    let (code, log) = run(folder, arguments);
+fn assert_refused(folder: &Folder, words: &[&str]) {
+    let (code, log) = run(folder, &[]);
     assert_eq!(code, Some(2), "{log}");
     assert_eq!(log.lines().count(), 1, "{log}");
     assert!(words.iter().all(|word| log.contains(word)), "{words:?} are not all in: {log}");
@@ -71,7 +71,7 @@ fn a_wrong_configuration_is_one_line_and_touches_nothing() {
     ] {
         let folder = Folder::empty();
         folder.write("config.json", text);
-        assert_refused(&folder, &[], &["config.json:", words]);
+        assert_refused(&folder, &["config.json:", words]);
         assert_eq!(folder.read("config.json"), text.as_bytes());
         let files = fs::read_dir(folder.path()).unwrap().count();
         assert_eq!(files, 1, "{text}: something was made");
@@ -150,14 +150,14 @@ fn a_certificate_that_is_there_is_used_and_half_of_one_is_refused() {
         r#"{"addr":"127.0.0.1","port":0,"certificate_chain":"c.pem","private_key":"k.pem"}"#;
     folder.write("config.json", config);
     folder.write("c.pem", folder.read("cert.pem"));
-    assert_refused(&folder, &[], &["private_key", "k.pem"]);
+    assert_refused(&folder, &["private_key", "k.pem"]);
     assert!(!folder.has("k.pem"));
     folder.write("k.pem", folder.read("key.pem"));
     fs::remove_file(folder.path().join("c.pem")).unwrap();
-    assert_refused(&folder, &[], &["certificate_chain", "c.pem"]);
+    assert_refused(&folder, &["certificate_chain", "c.pem"]);
     assert!(!folder.has("c.pem"));
     folder.write("c.pem", "no certificate");
-    assert_refused(&folder, &[], &["certificate_chain", "c.pem"]);
+    assert_refused(&folder, &["certificate_chain", "c.pem"]);
     folder.write("c.pem", folder.read("cert.pem"));
     let expected = CertificateDer::from_pem_slice(&folder.read("c.pem")).unwrap();
     let server = Server::try_start(folder, &[], Arc::default()).ok().unwrap();
@@ -172,12 +172,20 @@ fn a_database_that_is_not_ours_is_refused_untouched() {
     database.pragma_update(None, "user_version", 1_000_000).unwrap();
     drop(database);
     let before = folder.read("aster.db");
-    assert_refused(&folder, &[], &["aster.db"]);
+    assert_refused(&folder, &["aster.db"]);
     assert_eq!(folder.read("aster.db"), before);
     let text = "This is a letter, and no database at all. ".repeat(100);
     folder.write("aster.db", &text);
-    assert_refused(&folder, &[], &["aster.db"]);
+    assert_refused(&folder, &["aster.db"]);
     assert_eq!(folder.read("aster.db"), text.as_bytes());
+}
+
+#[test]
+fn a_second_server_of_one_database_is_refused() {
+    let server = Server::start();
+    let mut alice = server.member("alice");
+    assert_refused(&server.folder, &["aster.db", "another server"]);
+    alice.must(json!({"command": "ping"}));
 }
 
 #[test]
@@ -246,5 +254,5 @@ fn a_folder_that_cannot_be_written_is_one_line() {
     if fs::write(folder.path().join("x"), "").is_ok() {
         return; // Permissions do not bind who runs this.
     }
-    assert_refused(&folder, &[], &["config.json"]);
+    assert_refused(&folder, &["config.json"]);
 }

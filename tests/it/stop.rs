@@ -72,7 +72,7 @@ fn a_registration_at_work_is_answered_or_never_was() {
         client.read_to_end(End::CloseNotify, 0).unwrap();
         answered.push(client.responses.iter().any(|response| response["status"] == 200));
     }
-    server.restart("KILL");
+    server.start_again();
     for (name, answered) in names.iter().zip(answered) {
         let mut client = server.connect(name, Framing::Lines);
         let response = client.ask(json!({"command": "login", "uname": name, "passwd": name}));

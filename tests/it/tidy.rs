@@ -67,13 +67,15 @@ fn sources() -> Vec<Source> {
         files(&folder).into_iter().filter(|path| path.extension().is_some_and(|end| end == "rs"));
     rust.map(|path| {
         let text = fs::read_to_string(&path).unwrap();
-        // Tests stand at the end of a file.
-        let code = text.lines().take_while(|line| *line != "#[cfg(test)]").enumerate();
+        // Tests stand at the end of a file, in one module.
+        let (untested, tests) = text.split_once("\n#[cfg(test)]\n").unwrap_or((&text, "mod tests"));
+        assert!(tests.starts_with("mod tests") || tests.starts_with("#[path = "), "{path:?}");
+        let code = untested.lines().enumerate();
         let code = code.filter(|(_, line)| !line.trim_start().starts_with("//"));
         Source {
             path: path.strip_prefix(&folder).unwrap().to_str().unwrap().to_owned(),
             code: code.map(|(index, line)| (index + 1, line.to_owned())).collect(),
-            lines: text.lines().take_while(|line| *line != "#[cfg(test)]").count(),
+            lines: untested.lines().count(),
         }
     })
     .collect()

@@ -176,13 +176,22 @@ impl Server {
         self.child.wait().unwrap().code()
     }
 
-    pub fn id(&self) -> u32 {
-        self.child.id()
+    /// What Linux says of the process's memory: `VmRSS` of its size, `VmHWM` of the largest it
+    /// ever had. Elsewhere nothing.
+    pub fn memory_kib(&self, key: &str) -> Option<u64> {
+        let text = fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
+        line.trim().strip_suffix(" kB")?.parse().ok()
     }
 
     /// Stops by a signal and starts again in the same folder, on another port.
     pub fn restart(&mut self, signal: &str) {
         self.stop(signal);
+        self.start_again();
+    }
+
+    /// Starts once more where it has ended.
+    pub fn start_again(&mut self) {
         let folder = std::mem::replace(&mut self.folder, Folder(PathBuf::new()));
         let again = Self::try_start(folder, &[], Arc::clone(&self.record));
         *self = again.unwrap_or_else(|_| panic!("the server did not start again"));

@@ -4,7 +4,7 @@
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -68,6 +68,19 @@ impl Tls {
     pub fn try_write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.write_all(bytes)?;
         self.stream.flush()
+    }
+
+    /// Writes the same bytes again and again, beneath TLS and so as fast as can be, until the
+    /// server hangs up. False if it never does.
+    pub fn flood(&mut self) -> bool {
+        let bytes = [0; 64 << 10];
+        let until = Instant::now() + DEADLINE;
+        while Instant::now() < until {
+            if self.stream.sock.write_all(&bytes).is_err() {
+                return true;
+            }
+        }
+        false
     }
 
     /// Waits until more bytes are in the buffer (true) or the stream has ended (false).
