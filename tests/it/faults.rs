@@ -10,7 +10,7 @@ use crate::support::server::{Folder, Server};
 use crate::support::world::World;
 
 /// Four members send at once, half of it wrong, to a server whose database raises `fault` at
-/// what is wrong. Whatever was answered 200, and nothing else, must be there and be told.
+/// the second thing that is written for what is wrong. Whatever was answered 200, and nothing else, must be there and be told.
 /// Gives how much that was, and the server's log.
 fn send_right_and_wrong(fault: &str) -> (usize, Vec<String>) {
     let folder = Folder::prepared();
@@ -20,7 +20,7 @@ fn send_right_and_wrong(fault: &str) -> (usize, Vec<String>) {
     drop(world);
     let database = Connection::open(folder.path().join("aster.db")).unwrap();
     let trigger = format!(
-        "CREATE TRIGGER fault AFTER INSERT ON messages WHEN new.content LIKE 'wrong%'
+        "CREATE TRIGGER fault AFTER INSERT ON nonces WHEN new.nonce LIKE 'wrong%'
          BEGIN SELECT RAISE({fault}, 'the disk is on fire'); END"
     );
     database.execute_batch(&trigger).unwrap();
