@@ -37,7 +37,7 @@ smoke: build ## Start, chat, kill, start again and stop, in an empty folder
 	$(PYTHON) tests/smoke.py "$(BINARY)"
 
 bench: ## Measure the release build over TLS on loopback
-	$(CARGO) bench --locked
+	$(CARGO) bench --locked --bench server
 
 interop: build ## Chat through an unmodified asterpy (Python 3.11 or newer, from PyPI)
 	$(PYTHON) -m venv "$(TARGET)/interop"

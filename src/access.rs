@@ -36,10 +36,12 @@ impl Access {
         self.view(member, channel)
     }
 
-    /// The channels that the member may view, by position.
-    pub(crate) fn list_channels(&self, member: MemberId) -> Vec<&Channel> {
+    /// The channels that the member may view, by position. Positions are dense in each
+    /// member's view: a gap would tell of a channel that they may not know.
+    pub(crate) fn list_channels(&self, member: MemberId) -> Vec<Channel> {
         let viewed = self.channels.iter().filter_map(|channel| self.view(member, channel));
-        viewed.map(|access| access.channel).collect()
+        let numbered = (0..).zip(viewed);
+        numbered.map(|(position, access)| Channel { position, ..access.channel.clone() }).collect()
     }
 
     fn view<'a>(&self, member: MemberId, channel: &'a Channel) -> Option<ChannelAccess<'a>> {
@@ -138,6 +140,9 @@ mod tests {
         assert!(access.find_channel(id(1), id(20)).is_none());
         assert!(access.list_channels(id(1)).is_empty());
         assert_eq!(access.list_channels(id(2)).len(), 1);
+        let open = Channel { uuid: id(22), position: 1, ..access.channels[0].clone() };
+        access.channels.push(Channel { permissions: [].into(), ..open });
+        assert_eq!(access.list_channels(id(1))[0].position, 0, "no gap");
         assert!(access.find_channel(id(2), id(21)).is_none());
     }
 }

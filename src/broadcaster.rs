@@ -152,6 +152,7 @@ struct Roster {
     touched: Vec<ConnectionId>,
     /// Those of whom the kernel did not take everything.
     behind: HashSet<ConnectionId>,
+    retried: Instant,
     /// The events of this round, each encoded once for each framing.
     round: Vec<Encoded>,
     round_bytes: usize,
@@ -206,6 +207,7 @@ impl Roster {
             announced: (Vec::new(), long_ago),
             touched: Vec::new(),
             behind: HashSet::new(),
+            retried: long_ago,
             round: Vec::new(),
             round_bytes: 0,
         }
@@ -240,7 +242,7 @@ impl Roster {
 
     /// When there is something to do even if nobody says anything.
     fn next_wake(&self) -> Option<Instant> {
-        let retry = (!self.behind.is_empty()).then(|| Instant::now() + RETRY_INTERVAL);
+        let retry = (!self.behind.is_empty()).then(|| self.retried + RETRY_INTERVAL);
         let announce = self.online_changed.then(|| self.announced.1 + ONLINE_INTERVAL);
         retry.into_iter().chain(announce).min()
     }
@@ -352,8 +354,12 @@ impl Roster {
         self.settle(id, outcome);
     }
 
-    /// Tries those again that did not take everything.
+    /// Tries those again that did not take everything, if that is due.
     fn retry(&mut self) {
+        if self.behind.is_empty() || self.retried.elapsed() < RETRY_INTERVAL {
+            return;
+        }
+        self.retried = Instant::now();
         for id in mem::take(&mut self.behind) {
             if let Some(client) = self.clients.get(&id) {
                 let outcome = client.listener.connection.flush();

@@ -28,8 +28,6 @@ use crate::error::Disconnect;
 
 /// Ciphertext read at once.
 const READ_BYTES: usize = 4096;
-/// Past this, a client's own thread waits for its socket before it reads the next request.
-const ANSWERS_WAITING_LOW_BYTES: usize = 64 * 1024;
 /// How long a farewell waits for a client to take what is left, and to hang up.
 const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
 /// Bytes that a farewell reads past; whoever still sends then does not listen.
@@ -141,7 +139,8 @@ impl Connection {
         loop {
             let mut tls = self.lock();
             tls.backlog.send(&self.socket)?;
-            if tls.backlog.answer_bytes <= ANSWERS_WAITING_LOW_BYTES {
+            // To the last byte: nobody else would send the rest.
+            if tls.backlog.answer_bytes == 0 {
                 return Ok(());
             }
             drop(tls);

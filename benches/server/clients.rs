@@ -1,15 +1,15 @@
 //! The clients: any number of TLS connections, held by one thread with epoll.
 //!
-//! *Order:* every message carries its sender's number and a sequence number. Each client
-//! expects each sender's next one, so that a message lost, doubled or out of order ends
-//! the bench with an error.
+//! *Order:* the first client to have a message holds it against what its sender has to say
+//! next; every other must then have the same bytes in the same place. So a message lost,
+//! doubled, changed or out of order, at any client, ends the bench with an error.
 //!
-//! *Cost:* what is measured is the server, so the way of a delivery is short: one `recv`,
-//! one decryption, and a look at the place where the last delivery had its numbers.
+//! *Cost:* what is measured is the server, so the way of a delivery is short: its share of
+//! one `recv` and one decryption, and one comparison.
 
 use std::collections::VecDeque;
-use std::fmt::Write as _;
-use std::io::{self, BufRead, ErrorKind, Read, Write};
+use std::hash::{DefaultHasher, Hasher};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -18,53 +18,59 @@ use std::time::{Duration, Instant};
 use rustix::event::{Timespec, epoll};
 use rustix::io::retry_on_intr;
 use rustls::client::Resumption;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::CryptoProvider;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, ClientConnection, RootCertStore};
 
 use crate::Outcome;
-use crate::server::{CHANNEL, member_name};
+use crate::server::{CHANNEL, Server};
 
-/// What the text of every message begins with. After it come four digits of the sender's
-/// number, eight of the sequence number, and the rest, with a space before each.
-const MARK: &[u8] = b"bench";
-const REST: &str = "the kettle is on, would anybody like a cup?";
-
-/// Bytes of every message's text: a line of chat.
-pub(crate) const CONTENT_BYTES: usize = MARK.len() + " 0000 00000000 ".len() + REST.len();
-
-/// Messages that may be on their way to all clients before the senders pause. It binds only
+/// Messages that the slowest client may be behind before the senders pause. It binds only
 /// while this program is the slower side, and then keeps the server from closing clients
-/// that do not read: so many are about half a MiB for each client, within its 4 MiB.
-const UNDELIVERED_MESSAGES_MAX: u64 = 2048;
+/// that do not read: so many are about half a MiB, within its 4 MiB for each.
+const BEHIND_MESSAGES_MAX: u64 = 2048;
 
 /// Logins under way at a time: fewer than any listen backlog holds.
 const LOGINS_AT_ONCE: usize = 32;
 
-/// How long nothing may come of what is due before the bench gives up.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How long the last of what is due may take before it counts as lost.
+const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What was counted since the first client; a round is the difference of two readings.
+/// The name of client `index`'s member.
+pub(crate) fn member_name(index: usize) -> String {
+    format!("member {index}")
+}
+
+/// What sender `index` says as its message `number`: a line of chat.
+pub(crate) fn message_text(index: usize, number: u32) -> String {
+    format!("{index:04} {number:08} the kettle is on, would anybody like a cup?")
+}
+
+/// What was counted since the first client, and what all clients hear, in one order.
 #[derive(Default)]
 pub(crate) struct Tally {
-    /// Sends answered 200.
-    pub(crate) acknowledged: u64,
     /// Messages that arrived at a client, the senders' own copies included.
     pub(crate) deliveries: u64,
-    /// Microseconds from each send to its answer, until somebody clears them.
-    pub(crate) latencies_us: Vec<u32>,
-    /// Whether senders have paused for [`UNDELIVERED_MESSAGES_MAX`] since the row's start.
+    /// From each send to its answer, until somebody clears them.
+    pub(crate) latencies_ms: Vec<f64>,
+    /// Whether senders have paused for [`BEHIND_MESSAGES_MAX`] since the row's start.
     pub(crate) held: bool,
     /// Bytes of the last request and its line end, before TLS.
     pub(crate) request_bytes: usize,
-    /// Bytes of the last event that was searched for [`MARK`], and where it stood.
+    /// Bytes of the last event and its line end, before TLS.
     pub(crate) event_bytes: usize,
-    mark_at: usize,
     logins: usize,
     sent: u64,
-    /// What `deliveries` comes to once every client has every message.
-    deliveries_due: u64,
+    acknowledged: u64,
+    /// Events that not everyone has had, as the first to have them did, and how many clients
+    /// are to have each.
+    open: VecDeque<(Vec<u8>, usize)>,
+    /// How many came before those.
+    heard_by_all: u64,
+    /// Of each client, the number of the message of theirs that must come next.
+    next_numbers: Vec<u32>,
+    /// Over the texts of all messages.
+    hasher: DefaultHasher,
 }
 
 /// All clients. Owned by the one thread of the bench.
@@ -77,7 +83,6 @@ pub(crate) struct Clients {
     sender_count: usize,
     window: usize,
     ciphertext: Vec<u8>,
-    requests: String,
     /// What was counted.
     pub(crate) tally: Tally,
 }
@@ -85,63 +90,54 @@ pub(crate) struct Clients {
 struct Client {
     socket: TcpStream,
     tls: ClientConnection,
-    /// The beginning of a line whose rest has not arrived.
-    partial: Vec<u8>,
-    ledger: Ledger,
-}
-
-/// What one client has had and is owed.
-#[derive(Default)]
-struct Ledger {
-    /// For each sender, the sequence number that must come next.
-    expected: Vec<u32>,
+    /// What was decrypted and not yet read: the beginning of a line.
+    inbox: Vec<u8>,
+    /// How many messages it has had, or were said before it came.
+    heard: u64,
+    /// The number of its next message.
+    next_number: u32,
     /// When the requests were sent whose answers have not come.
     unanswered: VecDeque<Instant>,
-    /// The sequence number of this client's next send.
-    next_send: u32,
 }
 
 impl Clients {
     /// No client yet.
-    pub(crate) fn new(address: SocketAddr) -> Outcome<Self> {
+    pub(crate) fn new(server: &Server) -> Outcome<Self> {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(server.certificate_file())?)?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut config = ClientConfig::builder_with_provider(provider.clone())
+        let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+            .with_root_certificates(roots)
             .with_no_client_auth();
         config.resumption = Resumption::disabled();
         Ok(Self {
-            address,
+            address: server.address,
             config: Arc::new(config),
             epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
             clients: Vec::new(),
             sender_count: 0,
             window: 0,
             ciphertext: vec![0; 256 << 10],
-            requests: String::new(),
             tally: Tally::default(),
         })
     }
 
-    /// Connects and logs in until there are `count` clients, each a member of its own.
-    pub(crate) fn grow_to(&mut self, count: usize) -> Outcome<()> {
-        self.turn_until(|clients| {
-            while clients.clients.len() < count.min(clients.tally.logins + LOGINS_AT_ONCE) {
-                clients.connect()?;
+    /// Connects and logs in until there are at least `count` clients, each a member of its
+    /// own. The row before must be finished. How many there are.
+    pub(crate) fn grow_to(&mut self, count: usize) -> Outcome<usize> {
+        while self.clients.len() < count {
+            for _ in 0..LOGINS_AT_ONCE.min(count - self.clients.len()) {
+                self.connect()?;
             }
-            Ok((count.saturating_sub(clients.tally.logins) as u64, "logins"))
-        })
+            self.turn_until_none("logins", |all| (all.clients.len() - all.tally.logins) as u64)?;
+        }
+        Ok(self.clients.len())
     }
 
     /// Lets the first `sender_count` clients send, each with `window` requests ahead of their
-    /// answers. The row before must be finished.
+    /// answers.
     pub(crate) fn start(&mut self, sender_count: usize, window: usize) {
-        let senders = self.clients[..sender_count].iter();
-        let expected: Vec<u32> = senders.map(|sender| sender.ledger.next_send).collect();
-        for client in &mut self.clients {
-            client.ledger.expected.clone_from(&expected);
-        }
         (self.sender_count, self.window, self.tally.held) = (sender_count, window, false);
     }
 
@@ -157,69 +153,62 @@ impl Clients {
     /// Lets the senders send no more, and waits until every client has every message.
     pub(crate) fn finish(&mut self) -> Outcome<()> {
         self.window = 0;
-        self.turn_until(|Self { tally, .. }| match tally.sent - tally.acknowledged {
-            0 => Ok((tally.deliveries_due - tally.deliveries, "deliveries")),
-            unanswered => Ok((unanswered, "answers")),
-        })?;
+        self.turn_until_none("answers", |all| all.tally.sent - all.tally.acknowledged)?;
+        self.turn_until_none("messages", |all| all.tally.sent - all.tally.heard_by_all)?;
         // One that is doubled could come after the last.
         self.run_for(Duration::from_millis(100))
     }
 
-    /// Goes on while `missing` says that something is; an error once nothing more comes.
-    fn turn_until(
-        &mut self,
-        mut missing: impl FnMut(&mut Self) -> Outcome<(u64, &'static str)>,
-    ) -> Outcome<()> {
-        let (mut last, mut since) = ((0, ""), Instant::now());
-        loop {
-            let now = missing(self)?;
-            if now.0 == 0 {
-                return Ok(());
-            }
-            if now != last {
-                (last, since) = (now, Instant::now());
-            } else if since.elapsed() > PATIENCE {
-                return Err(format!("lost: {} {} do not come", now.0, now.1).into());
+    /// The texts of all messages that were delivered, in their order, as one number.
+    pub(crate) fn hash_heard_messages(&self) -> u64 {
+        self.tally.hasher.finish()
+    }
+
+    fn turn_until_none(&mut self, what: &str, missing: impl Fn(&Self) -> u64) -> Outcome<()> {
+        let start = Instant::now();
+        while missing(self) > 0 {
+            if start.elapsed() > PATIENCE {
+                return Err(format!("lost: {} {what} do not come", missing(self)).into());
             }
             self.turn()?;
         }
+        Ok(())
     }
 
     fn connect(&mut self) -> Outcome<()> {
-        use epoll::EventFlags as Flags;
         let index = self.clients.len();
         let socket = TcpStream::connect(self.address)?;
         socket.set_nonblocking(true)?;
         socket.set_nodelay(true)?;
-        let flags = Flags::IN | Flags::OUT | Flags::RDHUP | Flags::ET;
-        epoll::add(&self.epoll, &socket, epoll::EventData::new_u64(index as u64), flags)?;
+        let data = epoll::EventData::new_u64(index as u64);
+        epoll::add(&self.epoll, &socket, data, epoll::EventFlags::IN)?;
         let mut tls = ClientConnection::new(self.config.clone(), self.address.ip().into())?;
-        tls.set_buffer_limit(None);
         // Any password will do the first time. rustls keeps this until the handshake is done.
         let login = r#"{"command":"login","passwd":"open sesame","uname":""#;
         writeln!(tls.writer(), r#"{login}{}"}}"#, member_name(index))?;
-        let mut client = Client { socket, tls, partial: Vec::new(), ledger: Ledger::default() };
+        let (heard, inbox, unanswered) = (self.tally.heard_by_all, Vec::new(), VecDeque::new());
+        let mut client = Client { socket, tls, inbox, heard, next_number: 0, unanswered };
         client.flush()?;
         self.clients.push(client);
+        self.tally.next_numbers.push(0);
         Ok(())
     }
 
     /// Fills the senders' windows, waits a moment for sockets, and reads what came.
     fn turn(&mut self) -> Outcome<()> {
+        for sender in 0..self.sender_count {
+            self.fill_window(sender)?;
+        }
         let nothing =
             epoll::Event { flags: epoll::EventFlags::empty(), data: epoll::EventData::new_u64(0) };
         // Few at a time, so that no sender waits long while hundreds of receivers are read.
         let mut ready = [nothing; 32];
-        for sender in 0..self.sender_count {
-            self.fill_window(sender)?;
-        }
         let timeout = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
         let count = retry_on_intr(|| epoll::wait(&self.epoll, &mut ready, Some(&timeout)))?;
-        for &epoll::Event { flags, data } in &ready[..count] {
+        for &epoll::Event { data, .. } in &ready[..count] {
             let index = data.u64() as usize;
-            let hung_up = flags.contains(epoll::EventFlags::RDHUP);
             self.clients[index]
-                .read(&mut self.ciphertext, &mut self.tally, hung_up)
+                .read(&mut self.ciphertext, &mut self.tally)
                 .map_err(|error| format!("{}: {error}", member_name(index)))?;
         }
         Ok(())
@@ -227,82 +216,74 @@ impl Clients {
 
     /// Sends as many requests as the window of one sender has room for, in one write.
     fn fill_window(&mut self, index: usize) -> Outcome<()> {
-        let count = self.clients.len() as u64;
         let (tally, sender) = (&mut self.tally, &mut self.clients[index]);
-        self.requests.clear();
-        while sender.ledger.unanswered.len() < self.window {
-            if tally.deliveries_due - tally.deliveries > count * UNDELIVERED_MESSAGES_MAX {
+        while sender.unanswered.len() < self.window {
+            if tally.sent - tally.heard_by_all > BEHIND_MESSAGES_MAX {
                 tally.held = true;
                 break;
             }
-            let before = self.requests.len();
-            writeln!(
-                self.requests,
-                r#"{{"command":"send","channel":{CHANNEL},"content":"bench {index:04} {:08} {REST}"}}"#,
-                sender.ledger.next_send
-            )?;
-            sender.ledger.next_send += 1;
-            sender.ledger.unanswered.push_back(Instant::now());
-            tally.request_bytes = self.requests.len() - before;
+            let text = message_text(index, sender.next_number);
+            let request =
+                format!(r#"{{"command":"send","channel":{CHANNEL},"content":"{text}"}}{}"#, '\n');
+            sender.tls.writer().write_all(request.as_bytes())?;
+            sender.next_number += 1;
+            sender.unanswered.push_back(Instant::now());
+            tally.request_bytes = request.len();
             tally.sent += 1;
-            tally.deliveries_due += count;
         }
-        if !self.requests.is_empty() {
-            sender.tls.writer().write_all(self.requests.as_bytes())?;
-            sender.flush()?;
-        }
-        Ok(())
+        Ok(sender.flush()?)
     }
 }
 
 impl Client {
-    /// Reads until the socket is empty, or closed if it `hung_up`.
-    fn read(&mut self, buffer: &mut [u8], tally: &mut Tally, hung_up: bool) -> Outcome<()> {
+    /// Reads once, and enters all whole lines.
+    fn read(&mut self, buffer: &mut [u8], tally: &mut Tally) -> Outcome<()> {
+        let count = self.socket.read(buffer)?;
+        let mut ciphertext = &buffer[..count];
+        if ciphertext.is_empty() {
+            return Err("closed by the server".into());
+        }
+        while !ciphertext.is_empty() {
+            self.tls.read_tls(&mut ciphertext)?;
+            self.tls.process_new_packets()?;
+            match self.tls.reader().read_to_end(&mut self.inbox) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error.into()),
+                Ok(_) => return Err("close_notify from the server".into()),
+            }
+        }
         self.flush()?;
+
+        let mut taken = 0;
         loop {
-            let count = match self.socket.read(buffer) {
-                Ok(0) => return Err("closed by the server".into()),
-                Ok(count) => count,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(error.into()),
-            };
-            let mut ciphertext = &buffer[..count];
-            while !ciphertext.is_empty() {
-                self.tls.read_tls(&mut ciphertext)?;
-                self.tls.process_new_packets()?;
-                self.read_plaintext(tally)?;
+            let rest = &self.inbox[taken..];
+            if let Some(event_bytes) = tally.enter_delivery(self.heard, rest) {
+                self.heard += 1;
+                taken += event_bytes;
+                continue;
             }
-            self.flush()?;
-            // Less than asked for: the socket is empty, and epoll tells of what comes next.
-            if count < buffer.len() && !hung_up {
-                return Ok(());
+            let Some(end) = rest.iter().position(|&byte| byte == b'\n') else { break };
+            let line = &rest[..=end];
+            if find(line, br#""status":200"#).is_none() {
+                return Err(format!("refused: {}", line.escape_ascii()).into());
             }
+            if find(line, br#""command":"content""#).is_some() {
+                tally.enter_message(self.heard, line)?;
+                continue; // It is delivered the next time round.
+            } else if find(line, br#""command":"send""#).is_some() {
+                let sent_at = self.unanswered.pop_front().ok_or("an answer to nothing")?;
+                tally.latencies_ms.push(sent_at.elapsed().as_secs_f64() * 1e3);
+                tally.acknowledged += 1;
+            } else if find(line, br#""command":"login""#).is_some() {
+                tally.logins += 1;
+            }
+            taken += line.len();
         }
+        self.inbox.drain(..taken);
+        Ok(())
     }
 
-    fn read_plaintext(&mut self, tally: &mut Tally) -> Outcome<()> {
-        loop {
-            let mut reader = self.tls.reader();
-            let plaintext = match reader.fill_buf() {
-                Ok([]) => return Err("close_notify from the server".into()),
-                Ok(plaintext) => plaintext,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(error.into()),
-            };
-            if self.partial.is_empty() {
-                let taken = self.ledger.enter_lines(plaintext, tally)?;
-                self.partial.extend_from_slice(&plaintext[taken..]);
-            } else {
-                self.partial.extend_from_slice(plaintext);
-                let taken = self.ledger.enter_lines(&self.partial, tally)?;
-                self.partial.drain(..taken);
-            }
-            let count = plaintext.len();
-            reader.consume(count);
-        }
-    }
-
-    /// Writes what rustls has; what the socket does not take goes when epoll says so.
+    /// Writes what rustls has. What the socket does not take goes another time.
     fn flush(&mut self) -> io::Result<()> {
         while self.tls.wants_write() {
             match self.tls.write_tls(&mut self.socket) {
@@ -314,118 +295,40 @@ impl Client {
     }
 }
 
-impl Ledger {
-    /// Enters all whole lines, and gives their length.
-    fn enter_lines(&mut self, bytes: &[u8], tally: &mut Tally) -> Outcome<usize> {
-        let mut taken = 0;
-        loop {
-            let rest = &bytes[taken..];
-            // Events are all of one length, so that most of them need no search.
-            let guess = rest
-                .get(..tally.event_bytes)
-                .filter(|line| line.ends_with(b"\n") && line[tally.mark_at..].starts_with(MARK));
-            let line = if let Some(line) = guess {
-                self.enter_delivery(&line[tally.mark_at..], tally)?;
-                line
-            } else {
-                let Some(end) = rest.iter().position(|&byte| byte == b'\n') else {
-                    return Ok(taken);
-                };
-                let line = &rest[..=end];
-                if let Some(mark_at) = find(line, MARK) {
-                    (tally.event_bytes, tally.mark_at) = (line.len(), mark_at);
-                    self.enter_delivery(&line[mark_at..], tally)?;
-                } else {
-                    self.enter_other(line, tally)?;
-                }
-                line
-            };
-            taken += line.len();
+impl Tally {
+    /// Enters that one more client had the message in this place, if `bytes` begin with its
+    /// event. The event's length.
+    fn enter_delivery(&mut self, place: u64, bytes: &[u8]) -> Option<usize> {
+        let (event, missing) = self.open.get_mut((place - self.heard_by_all) as usize)?;
+        let event_bytes = bytes.starts_with(event).then_some(event.len())?;
+        *missing -= 1;
+        self.deliveries += 1;
+        while self.open.front().is_some_and(|(_, missing)| *missing == 0) {
+            self.open.pop_front();
+            self.heard_by_all += 1;
         }
+        Some(event_bytes)
     }
 
-    /// Enters a message; `text` begins with [`MARK`].
-    fn enter_delivery(&mut self, text: &[u8], tally: &mut Tally) -> Outcome<()> {
-        let number = |from, digits| parse_number(text.get(from..from + digits)?);
-        let (Some(sender), Some(sequence)) = (number(6, 4), number(11, 8)) else {
-            return Err(format!("garbled: {}", text.escape_ascii()).into());
-        };
-        let Some(expected) = self.expected.get_mut(sender as usize) else {
-            return Err(format!("a message of {sender}, who sends none").into());
-        };
-        if sequence != *expected {
-            let how = if sequence < *expected { "doubled" } else { "lost" };
-            return Err(format!(
-                "{how} or out of order: message {sequence} of sender {sender}, not {expected}"
-            )
-            .into());
+    /// Enters an event that nobody has had. It must be what its sender has to say next.
+    fn enter_message(&mut self, place: u64, event: &[u8]) -> Outcome<()> {
+        let wrong = || format!("lost, doubled, changed or out of order: {}", event.escape_ascii());
+        let text = std::str::from_utf8(event)?.split_once(r#""content":""#).ok_or_else(wrong)?.1;
+        let text = text.split('"').next().unwrap_or_default();
+        let sender: usize = text.split(' ').next().unwrap_or_default().parse()?;
+        let number = self.next_numbers.get_mut(sender).ok_or_else(wrong)?;
+        let is_next = place == self.heard_by_all + self.open.len() as u64;
+        if !is_next || text != message_text(sender, *number) {
+            return Err(wrong().into());
         }
-        *expected += 1;
-        tally.deliveries += 1;
-        Ok(())
-    }
-
-    /// Enters an answer, or passes over an event that nobody measures.
-    fn enter_other(&mut self, line: &[u8], tally: &mut Tally) -> Outcome<()> {
-        if find(line, br#""status":200"#).is_none() {
-            return Err(format!("refused: {}", line.escape_ascii()).into());
-        }
-        if find(line, br#""command":"send""#).is_some() {
-            let sent_at = self.unanswered.pop_front().ok_or("an answer to nothing")?;
-            tally.latencies_us.push(sent_at.elapsed().as_micros() as u32);
-            tally.acknowledged += 1;
-        } else if find(line, br#""command":"login""#).is_some() {
-            tally.logins += 1;
-        }
+        *number += 1;
+        self.event_bytes = event.len();
+        self.hasher.write(text.as_bytes());
+        self.open.push_back((event.to_vec(), self.next_numbers.len()));
         Ok(())
     }
 }
 
 fn find(line: &[u8], what: &[u8]) -> Option<usize> {
     line.windows(what.len()).position(|window| window == what)
-}
-
-fn parse_number(digits: &[u8]) -> Option<u32> {
-    digits.iter().try_fold(0, |number, digit| {
-        digit.is_ascii_digit().then(|| number * 10 + u32::from(digit - b'0'))
-    })
-}
-
-/// Takes every certificate: the server made its own a moment ago.
-#[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }

@@ -6,8 +6,8 @@
 //! that the bench itself works; its figures mean nothing.
 //!
 //! Each row gives the medians of several rounds of steady load, and then waits until every
-//! client has every message. A row's senders are sent their own messages too, and these
-//! count as deliveries.
+//! client has every message. There is one channel: senders are sent what all say, too, and
+//! these count as deliveries.
 
 mod clients;
 mod machine;
@@ -18,29 +18,25 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use clients::{CONTENT_BYTES, Clients};
-use machine::Cores;
-use server::{Server, cpu_time};
+use clients::Clients;
+use server::Server;
 
 /// What goes wrong ends the bench, in words.
-pub(crate) type Outcome<T> = Result<T, Box<dyn Error>>;
+type Outcome<T> = Result<T, Box<dyn Error>>;
 
 /// A row: its name, senders, clients that only listen, and each sender's window (requests
-/// that it sends ahead of their answers).
+/// that it sends ahead of their answers). Clients are only ever added, so they ascend.
 const LOADS: [(&str, usize, usize, usize); 9] = [
     ("sends, 1 sender", 1, 0, 1),
     ("sends, 8 senders", 8, 0, 1),
     ("sends, 64 senders", 64, 0, 1),
     ("fan-out to 100", 1, 100, 1),
     ("fan-out to 100, window 32", 1, 100, 32),
-    ("fan-out to 100, 8 senders", 8, 100, 1),
     ("fan-out to 100, 64 senders", 64, 100, 1),
     ("fan-out to 500", 1, 500, 1),
     ("fan-out to 500, window 32", 1, 500, 32),
+    ("fan-out to 500, 64 senders", 64, 500, 1),
 ];
-
-/// The row of idle connections.
-const MEMORY: &str = "memory";
 
 /// The columns of figures and their decimals. Shares of CPU are of one core.
 const COLUMNS: [(&str, usize); 7] = [
@@ -53,17 +49,16 @@ const COLUMNS: [(&str, usize); 7] = [
     ("generator CPU %", 0),
 ];
 
-/// How long and how large.
+/// How long and how large. The number of receivers is divided by `divisor`.
 struct Plan {
     rounds: usize,
     round: Duration,
-    /// What all numbers of receivers are divided by.
     divisor: usize,
     idle_connections: usize,
 }
 
 const FULL: Plan =
-    Plan { rounds: 5, round: Duration::from_millis(1500), divisor: 1, idle_connections: 1000 };
+    Plan { rounds: 7, round: Duration::from_millis(1500), divisor: 1, idle_connections: 1000 };
 const QUICK: Plan =
     Plan { rounds: 3, round: Duration::from_millis(100), divisor: 10, idle_connections: 50 };
 
@@ -78,38 +73,31 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Outcome<()> {
-    let names = || LOADS.map(|load| load.0).into_iter().chain([MEMORY]);
-    let mut plan = &FULL;
-    let mut rows = Vec::new();
-    for argument in std::env::args().skip(1) {
-        match argument.as_str() {
-            "--bench" => {} // What cargo adds.
-            "--quick" => plan = &QUICK,
-            row if names().any(|name| name.starts_with(row)) => rows.push(argument),
-            _ => return Err(format!("{argument}: rows are {:?}", Vec::from_iter(names())).into()),
-        }
-    }
-    let wanted = |name: &str| rows.is_empty() || rows.iter().any(|row| name.starts_with(row));
+    let (flags, rows): (Vec<_>, Vec<_>) =
+        std::env::args().skip(1).partition(|argument| argument.starts_with("--"));
+    let plan = if flags.iter().any(|flag| flag == "--quick") { &QUICK } else { &FULL };
+    let is_wanted = |name: &str| rows.is_empty() || rows.iter().any(|row| name.starts_with(row));
 
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let cores = Cores::find()?;
+    println!("{}.", machine::describe()?);
     machine::allow_many_files()?;
-    println!("Machine: {}.", machine::describe(folder)?);
-    println!("{cores}. Medians of {} rounds of {:?}.\n", plan.rounds, plan.round);
+    let (server_core, own_core) = machine::choose_cores()?;
+    machine::pin(own_core)?;
+    println!("Server on core {server_core} only, load generator on core {own_core}.");
+    let commits = (0..plan.rounds).map(|_| server::measure_commits(folder, plan.round / 3));
+    let commits = median(commits.collect::<Outcome<_>>()?);
+    println!("SQLite alone commits {commits:.0} messages/s there, each by itself.");
+    println!("Medians of {} rounds of {:?}.\n", plan.rounds, plan.round);
 
-    let mut loads = LOADS.map(|(name, senders, receivers, window)| {
-        (name, senders, senders + receivers / plan.divisor, window)
-    });
-    loads.sort_by_key(|load| load.2); // Clients are only ever added.
-    if loads.iter().any(|load| wanted(load.0)) {
-        let server = Server::start(folder, loads[loads.len() - 1].2, &cores)?;
-        let loads = loads.iter().filter(|load| wanted(load.0));
-        server.watch(measure_loads(&server, loads, plan))?;
+    let loads = || LOADS.iter().filter(|load| is_wanted(load.0));
+    if let Some(members) = loads().map(|load| load.1 + load.2).max() {
+        let server = Server::start(folder, members, server_core)?;
+        server.explain(measure_loads(&server, loads(), plan))?;
         server.stop()?;
     }
-    if wanted(MEMORY) {
-        let server = Server::start(folder, plan.idle_connections, &cores)?;
-        server.watch(measure_memory(&server, plan.idle_connections))?;
+    if is_wanted("memory") {
+        let server = Server::start(folder, plan.idle_connections, server_core)?;
+        server.explain(measure_memory(&server, plan.idle_connections))?;
         server.stop()?;
     }
     Ok(())
@@ -122,29 +110,28 @@ fn measure_loads<'a>(
 ) -> Outcome<()> {
     println!("| load | clients | {} |", COLUMNS.map(|(name, _)| name).join(" | "));
     println!("|---|--:{}|", "|--:".repeat(COLUMNS.len()));
-    let mut clients = Clients::new(server.address)?;
-    let mut held = false;
-    for &(name, senders, count, window) in loads {
-        clients.grow_to(count)?;
+    let mut clients = Clients::new(server)?;
+    for &(name, senders, receivers, window) in loads {
+        let count = clients.grow_to(senders + receivers / plan.divisor)?;
         clients.start(senders, window);
         clients.run_for(plan.round / 3)?;
-        let mut rounds = Vec::new();
-        for _ in 0..plan.rounds {
-            rounds.push(measure_round(server, &mut clients, plan.round)?);
-        }
+        let rounds = (0..plan.rounds).map(|_| measure_round(server, &mut clients, plan.round));
+        let rounds = rounds.collect::<Outcome<Vec<_>>>()?;
         clients.finish().map_err(|error| format!("{name}: {error}"))?;
-        held |= clients.tally.held;
         print!("| {name}{} | {count} |", if clients.tally.held { " *" } else { "" });
-        for (column, (_, decimals)) in COLUMNS.iter().enumerate() {
-            rounds.sort_unstable_by(|one, other| one[column].total_cmp(&other[column]));
-            print!(" {} |", grouped(rounds[plan.rounds / 2][column], *decimals));
+        for (column, &(_, decimals)) in COLUMNS.iter().enumerate() {
+            let figure = median(rounds.iter().map(|round| round[column]).collect());
+            print!(" {figure:.decimals$} |");
         }
         println!();
     }
     let (request, event) = (clients.tally.request_bytes, clients.tally.event_bytes);
-    print!("\nText of {CONTENT_BYTES} bytes; a request is {request}, an event {event} before TLS.");
-    println!("{}\n", if held { " *: paused at times for the load generator." } else { "" });
-    Ok(())
+    println!("\nBefore TLS a request has {request} bytes, an event {event}.");
+    println!("*: the senders paused at times, for the load generator was slower.\n");
+    match server.hash_stored_messages()? == clients.hash_heard_messages() {
+        true => Ok(()),
+        false => Err("what is stored is not what was delivered, or in another order".into()),
+    }
 }
 
 fn measure_round(
@@ -152,59 +139,46 @@ fn measure_round(
     clients: &mut Clients,
     duration: Duration,
 ) -> Outcome<[f64; COLUMNS.len()]> {
-    let (server_time, own_time, start) = (server.cpu_time()?, cpu_time("self")?, Instant::now());
-    let (acknowledged, delivered) = (clients.tally.acknowledged, clients.tally.deliveries);
-    clients.tally.latencies_us.clear();
+    let cpu_times_s = || Ok::<_, Box<dyn Error>>((server.cpu_s()?, machine::cpu_s("self")?));
+    let (cpu_s, start, delivered) = (cpu_times_s()?, Instant::now(), clients.tally.deliveries);
+    clients.tally.latencies_ms.clear();
     clients.run_for(duration)?;
-    let seconds = start.elapsed().as_secs_f64();
-    let sends = (clients.tally.acknowledged - acknowledged) as f64;
+    let (seconds, cpu_end_s) = (start.elapsed().as_secs_f64(), cpu_times_s()?);
     let deliveries = (clients.tally.deliveries - delivered) as f64;
-    let own_s = (cpu_time("self")? - own_time).as_secs_f64();
-    let server_s = (server.cpu_time()? - server_time).as_secs_f64();
 
-    let latencies = &mut clients.tally.latencies_us;
-    latencies.sort_unstable();
+    // One for each send that was answered.
+    let latencies = &mut clients.tally.latencies_ms;
+    latencies.sort_unstable_by(f64::total_cmp);
     let last = latencies.len().checked_sub(1).ok_or("no send was answered in a whole round")?;
-    let percentile_ms = |percent| f64::from(latencies[last * percent / 100]) / 1e3;
     Ok([
-        sends / seconds,
-        percentile_ms(50),
-        percentile_ms(99),
+        latencies.len() as f64 / seconds,
+        latencies[last / 2],
+        latencies[last * 99 / 100],
         deliveries / seconds,
-        server_s * 1e6 / deliveries,
-        server_s / seconds * 100.0,
-        own_s / seconds * 100.0,
+        (cpu_end_s.0 - cpu_s.0) * 1e6 / deliveries,
+        (cpu_end_s.0 - cpu_s.0) / seconds * 100.0,
+        (cpu_end_s.1 - cpu_s.1) / seconds * 100.0,
     ])
 }
 
 fn measure_memory(server: &Server, count: usize) -> Outcome<()> {
-    let mut clients = Clients::new(server.address)?;
-    let alone = server.resident_kib()?;
+    let mut clients = Clients::new(server)?;
+    let alone_kib = server.resident_kib()?;
     // The first login brings in the memory to hash in, which is no matter of connections.
     clients.grow_to(1)?;
     clients.run_for(Duration::from_secs(1))?;
-    let with_one = server.resident_kib()?;
+    let with_one_kib = server.resident_kib()?;
     clients.grow_to(count)?;
     clients.run_for(Duration::from_secs(2))?;
-    let with_all = server.resident_kib()?;
-    println!("| resident memory | KiB |\n|---|--:|");
-    println!("| the process without clients | {} |", grouped(alone, 0));
-    println!(
-        "| with one, and the memory that its password was hashed in | {} |",
-        grouped(with_one, 0)
-    );
-    println!("| with {count} idle clients logged in | {} |", grouped(with_all, 0));
-    println!("| for each of these | {} |", grouped((with_all - with_one) / (count - 1) as f64, 1));
+    let with_all_kib = server.resident_kib()?;
+    println!("| resident memory | KiB |\n|---|--:|\n| without clients | {alone_kib} |");
+    println!("| with one, and what its password was hashed in | {with_one_kib} |");
+    println!("| with {count} idle clients logged in | {with_all_kib} |");
+    println!("| for each of these | {:.1} |", (with_all_kib - with_one_kib) / (count - 1) as f64);
     Ok(())
 }
 
-/// A number with commas between thousands.
-fn grouped(number: f64, decimals: usize) -> String {
-    let mut text = format!("{number:.decimals$}");
-    let mut at = text.find('.').unwrap_or(text.len());
-    while at > 3 {
-        at -= 3;
-        text.insert(at, ',');
-    }
-    text
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_unstable_by(f64::total_cmp);
+    figures[figures.len() / 2]
 }

@@ -1,6 +1,7 @@
-//! The server under measurement: its folder, its process, and what the kernel says of it.
+//! The server under measurement: its folder, its database, its process.
 
 use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hasher};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -9,27 +10,24 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use rustix::process::{Pid, Signal, kill_process};
+use rustix::thread::{sched_getaffinity, sched_setaffinity};
 
 use crate::Outcome;
-use crate::machine::Cores;
+use crate::clients::{member_name, message_text};
+use crate::machine;
 
-/// The channel that everything is said in.
+/// The channel that everything is said in. Members are numbered from the one after it.
 pub(crate) const CHANNEL: u64 = 7_000_000_000_000_000;
 
 /// Limits that would measure themselves are out of the way; those with a star in protocol
 /// section 8 do not bind loopback anyway.
 const CONFIG: &str = r#"{"addr": "127.0.0.1", "port": 0, "database_file": "bench.db",
-    "limits": {"max_connections": 20000, "login_timeout_s": 600}}"#;
+    "limits": {"max_connections": 20000, "login_timeout_s": 600, "max_password_hashes": 1}}"#;
 
-/// How long the server may take to start or to stop.
+/// How long the server may take to start.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The name of client `index`'s member.
-pub(crate) fn member_name(index: usize) -> String {
-    format!("member {index}")
-}
-
-/// A server process in a folder of its own; dropping it ends and removes both.
+/// A server process in a folder of its own. Dropping it ends the process.
 pub(crate) struct Server {
     process: Child,
     folder: PathBuf,
@@ -39,27 +37,26 @@ pub(crate) struct Server {
 
 impl Server {
     /// Starts a server below `parent` that has one channel and `members` without passwords.
-    pub(crate) fn start(parent: &Path, members: usize, cores: &Cores) -> Outcome<Self> {
-        let folder = parent.join(format!("bench-{}", std::process::id()));
-        fs::create_dir_all(&folder)?;
+    pub(crate) fn start(parent: &Path, members: usize, core: usize) -> Outcome<Self> {
+        let folder = make_folder(parent)?;
+        prepare_database(&folder, members)?;
         fs::write(folder.join("config.json"), CONFIG)?;
-        prepare_database(&folder.join("bench.db"), members)?;
         let mut command = Command::new(env!("CARGO_BIN_EXE_aster-server"));
         command.current_dir(&folder).stdin(Stdio::null()).stderr(File::create(folder.join("log"))?);
         // A process inherits the cores of the thread that makes it.
-        cores.pin_to_server()?;
+        let own_cores = sched_getaffinity(None)?;
+        machine::pin(core)?;
         let process = command.spawn();
-        cores.pin_to_generator()?;
-        let unknown = SocketAddr::from(([0; 4], 0));
-        let mut server = Self { process: process?, folder, address: unknown };
-        server.address = server.watch(server.await_address())?;
+        sched_setaffinity(None, &own_cores)?;
+        let mut server = Self { process: process?, folder, address: ([0; 4], 0).into() };
+        server.address = server.explain(server.await_address())?;
         Ok(server)
     }
 
     fn await_address(&self) -> Outcome<SocketAddr> {
         let start = Instant::now();
         while start.elapsed() < PATIENCE {
-            let log = self.log();
+            let log = fs::read_to_string(self.folder.join("log"))?;
             if let Some(line) = log.lines().find_map(|line| line.strip_prefix("listening on ")) {
                 return Ok(line.parse()?);
             }
@@ -68,76 +65,98 @@ impl Server {
         Err("the server did not start".into())
     }
 
-    fn log(&self) -> String {
-        fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+    /// Adds to an error where to look for more.
+    pub(crate) fn explain<T>(&self, outcome: Outcome<T>) -> Outcome<T> {
+        outcome.map_err(|error| format!("{error}\nsee {}", self.folder.display()).into())
     }
 
-    /// Adds the server's log to an error.
-    pub(crate) fn watch<T>(&self, outcome: Outcome<T>) -> Outcome<T> {
-        outcome.map_err(|error| format!("{error}\nthe server's log:\n{}", self.log()).into())
+    /// The certificate that it made itself.
+    pub(crate) fn certificate_file(&self) -> PathBuf {
+        self.folder.join("cert.pem")
     }
 
     /// CPU time of all its threads.
-    pub(crate) fn cpu_time(&self) -> Outcome<Duration> {
-        cpu_time(&self.process.id().to_string())
+    pub(crate) fn cpu_s(&self) -> Outcome<f64> {
+        machine::cpu_s(&self.process.id().to_string())
     }
 
-    /// Its resident memory in KiB.
+    /// Its resident memory.
     pub(crate) fn resident_kib(&self) -> Outcome<f64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
-        let field =
-            status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
-        Ok(field.trim_end_matches(" kB").trim().parse()?)
+        let field = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        Ok(field.ok_or("no VmRSS")?.trim_end_matches(" kB").trim().parse()?)
     }
 
-    /// Stops the server as an operator would; an error if it does not end well.
+    /// The texts of all messages in the order of history, as one number.
+    pub(crate) fn hash_stored_messages(&self) -> Outcome<u64> {
+        let database = Connection::open(self.folder.join("bench.db"))?;
+        let mut statement = database.prepare("SELECT content FROM messages ORDER BY seq")?;
+        let mut rows = statement.query([])?;
+        let mut hasher = DefaultHasher::new();
+        while let Some(row) = rows.next()? {
+            hasher.write(row.get_ref(0)?.as_bytes()?);
+        }
+        Ok(hasher.finish())
+    }
+
+    /// Stops the server as an operator would, and removes its folder if it ends well.
     pub(crate) fn stop(mut self) -> Outcome<()> {
         kill_process(Pid::from_child(&self.process), Signal::TERM)?;
-        let start = Instant::now();
-        while start.elapsed() < PATIENCE {
-            match self.process.try_wait()? {
-                Some(status) if status.success() => return Ok(()),
-                Some(status) => return self.watch(Err(format!("the server: {status}").into())),
-                None => sleep(Duration::from_millis(5)),
-            }
+        let status = self.process.wait()?;
+        if !status.success() {
+            return self.explain(Err(format!("the server: {status}").into()));
         }
-        self.watch(Err("the server did not stop".into()))
+        Ok(fs::remove_dir_all(&self.folder)?)
     }
 }
 
 impl Drop for Server {
-    /// What fails here changes nothing that was measured.
+    /// It may have ended already.
     fn drop(&mut self) {
         self.process.kill().ok();
         self.process.wait().ok();
-        fs::remove_dir_all(&self.folder).ok();
     }
 }
 
-/// The CPU time so far of a process ("self", or its number), to the nanosecond: the sum over
-/// its threads, of which none may end between two readings that are compared.
-pub(crate) fn cpu_time(process: &str) -> Outcome<Duration> {
-    let mut sum_ns = 0;
-    for task in fs::read_dir(format!("/proc/{process}/task"))? {
-        let times = fs::read_to_string(task?.path().join("schedstat"))?;
-        sum_ns += times.split(' ').next().ok_or("an empty schedstat")?.parse::<u64>()?;
-    }
-    Ok(Duration::from_nanos(sum_ns))
+fn make_folder(parent: &Path) -> Outcome<PathBuf> {
+    let folder = parent.join(format!("bench-{}", std::process::id()));
+    fs::create_dir(&folder)?;
+    Ok(folder)
 }
 
 /// Makes the database that the server finds, so that nobody has to register: an account with
 /// an empty password takes the one of its first login.
-fn prepare_database(file: &Path, members: usize) -> Outcome<()> {
-    let mut database = Connection::open(file)?;
+fn prepare_database(folder: &Path, members: usize) -> Outcome<Connection> {
+    let mut database = Connection::open(folder.join("bench.db"))?;
     database.execute_batch(include_str!("../../init.sql"))?;
     let transaction = database.transaction()?;
-    transaction.execute(
-        "INSERT INTO channels (uuid, name, position) VALUES (?1, 'general', 0)",
-        [CHANNEL],
-    )?;
-    let insert = "INSERT INTO members (uuid, name, password) VALUES (?1, ?2, '')";
+    let channel = "INSERT INTO channels (uuid, name, position) VALUES (?1, 'general', 0)";
+    transaction.execute(channel, [CHANNEL])?;
+    let member = "INSERT INTO members (uuid, name, password) VALUES (?1, ?2, '')";
     for index in 0..members {
-        transaction.execute(insert, (CHANNEL + 1 + index as u64, member_name(index)))?;
+        transaction.execute(member, (CHANNEL + 1 + index as u64, member_name(index)))?;
     }
-    Ok(transaction.commit()?)
+    transaction.commit()?;
+    Ok(database)
+}
+
+/// What a lone sender is held against: messages a second that go into such a database by
+/// themselves, in one thread and without a server, each on disk before the next.
+pub(crate) fn measure_commits(parent: &Path, duration: Duration) -> Outcome<f64> {
+    let folder = make_folder(parent)?;
+    let database = prepare_database(&folder, 1)?;
+    database.pragma_update(None, "journal_mode", "WAL")?;
+    database.pragma_update(None, "synchronous", "FULL")?;
+    let mut insert = database.prepare(
+        "INSERT INTO messages (uuid, channel_uuid, author_uuid, content, date)
+         VALUES (?1, ?2, ?2 + 1, ?3, 1700000000)",
+    )?;
+    let (start, mut count) = (Instant::now(), 0);
+    while start.elapsed() < duration {
+        count += 1;
+        insert.execute((CHANNEL + u64::from(count), CHANNEL, message_text(0, count)))?;
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    fs::remove_dir_all(folder)?;
+    Ok(f64::from(count) / seconds)
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use crate::commands::{Answer, Request, Session};
+use crate::commands::{Answer, NoFields, Request, Session};
 use crate::config::Limits;
 use crate::error::Refusal;
 use crate::id::MemberId;
@@ -158,12 +158,8 @@ pub(super) fn change_password(
     Ok(Nothing {})
 }
 
-#[derive(Deserialize)]
-pub(super) struct Leave {}
-impl Request for Leave {}
-
 /// Answered, then the connection is closed.
-pub(super) fn leave(session: &mut Session<'_>, _: Leave) -> Result<Nothing, Refusal> {
+pub(super) fn leave(session: &mut Session<'_>, _: NoFields) -> Result<Nothing, Refusal> {
     session.leaving = true;
     Ok(Nothing {})
 }
@@ -183,26 +179,18 @@ pub(super) fn get_user(
     user.map(|data| Answer { data }).ok_or(Refusal::NotFound)
 }
 
-#[derive(Deserialize)]
-pub(super) struct GetMetadata {}
-impl Request for GetMetadata {}
-
 /// All members.
 pub(super) fn get_metadata(
     session: &mut Session<'_>,
-    _: GetMetadata,
+    _: NoFields,
 ) -> Result<Answer<Vec<User>>, Refusal> {
     Ok(Answer { data: session.services.store.read(|db| db.list_users())? })
 }
 
-#[derive(Deserialize)]
-pub(super) struct Online {}
-impl Request for Online {}
-
 /// Members with at least one connection.
 pub(super) fn online(
     session: &mut Session<'_>,
-    _: Online,
+    _: NoFields,
 ) -> Result<Answer<Vec<MemberId>>, Refusal> {
     Ok(Answer { data: session.services.broadcaster.list_online()? })
 }

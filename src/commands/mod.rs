@@ -10,8 +10,8 @@ mod sync;
 
 use std::sync::Arc;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::broadcaster::{Broadcaster, ConnectionId, Listener, Presence};
 use crate::config::{Config, Limits};
@@ -85,6 +85,11 @@ trait Request: DeserializeOwned {
         true
     }
 }
+
+/// The fields of a request that has none.
+#[derive(Deserialize)]
+struct NoFields {}
+impl Request for NoFields {}
 
 /// The fields of a response that is one list or value.
 #[derive(Serialize)]

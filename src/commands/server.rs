@@ -2,47 +2,31 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::commands::{Answer, Request, Session};
+use crate::commands::{Answer, NoFields, Request, Session};
 use crate::error::Refusal;
 use crate::id::EmojiId;
 use crate::protocol::packet::Nothing;
 use crate::protocol::{Channel, Emoji, Group};
 
-#[derive(Deserialize)]
-pub(super) struct Ping {}
-impl Request for Ping {}
-
 /// Nothing but an answer.
-pub(super) fn ping(_: &mut Session<'_>, _: Ping) -> Result<Nothing, Refusal> {
+pub(super) fn ping(_: &mut Session<'_>, _: NoFields) -> Result<Nothing, Refusal> {
     Ok(Nothing {})
 }
 
-#[derive(Deserialize)]
-pub(super) struct GetName {}
-impl Request for GetName {}
-
 /// The server's name.
-pub(super) fn get_name(session: &mut Session<'_>, _: GetName) -> Result<Answer<String>, Refusal> {
+pub(super) fn get_name(session: &mut Session<'_>, _: NoFields) -> Result<Answer<String>, Refusal> {
     Ok(Answer { data: session.services.config.name.as_str().to_owned() })
 }
 
-#[derive(Deserialize)]
-pub(super) struct GetIcon {}
-impl Request for GetIcon {}
-
 /// The server's icon.
-pub(super) fn get_icon(session: &mut Session<'_>, _: GetIcon) -> Result<Answer<String>, Refusal> {
+pub(super) fn get_icon(session: &mut Session<'_>, _: NoFields) -> Result<Answer<String>, Refusal> {
     Ok(Answer { data: session.services.config.icon.clone().into_base64() })
 }
-
-#[derive(Deserialize)]
-pub(super) struct ListEmoji {}
-impl Request for ListEmoji {}
 
 /// Name and uuid of every emoji.
 pub(super) fn list_emoji(
     session: &mut Session<'_>,
-    _: ListEmoji,
+    _: NoFields,
 ) -> Result<Answer<Vec<(String, EmojiId)>>, Refusal> {
     Ok(Answer { data: session.services.store.read(|db| db.list_emoji())? })
 }
@@ -66,28 +50,19 @@ pub(super) fn get_emoji(session: &mut Session<'_>, request: GetEmoji) -> Result<
     emoji.map(|data| OneEmoji { data, code: 0 }).ok_or(Refusal::NotFound)
 }
 
-#[derive(Deserialize)]
-pub(super) struct ListChannels {}
-impl Request for ListChannels {}
-
 /// The channels that the member may view.
 pub(super) fn list_channels(
     session: &mut Session<'_>,
-    _: ListChannels,
+    _: NoFields,
 ) -> Result<Answer<Vec<Channel>>, Refusal> {
     let member = session.member()?;
-    let channels = session.services.store.access().list_channels(member);
-    Ok(Answer { data: channels.into_iter().cloned().collect() })
+    Ok(Answer { data: session.services.store.access().list_channels(member) })
 }
-
-#[derive(Deserialize)]
-pub(super) struct ListGroups {}
-impl Request for ListGroups {}
 
 /// All groups, the highest rank first.
 pub(super) fn list_groups(
     session: &mut Session<'_>,
-    _: ListGroups,
+    _: NoFields,
 ) -> Result<Answer<Vec<Group>>, Refusal> {
     Ok(Answer { data: session.services.store.access().groups.clone() })
 }

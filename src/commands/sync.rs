@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::commands::{Request, Session};
+use crate::commands::{NoFields, Request, Session};
 use crate::config::Limits;
 use crate::error::Refusal;
 use crate::id::MemberId;
@@ -27,12 +27,8 @@ pub(super) fn sync_set(session: &mut Session<'_>, request: SyncSet) -> Result<No
     Ok(Nothing {})
 }
 
-#[derive(Deserialize)]
-pub(super) struct SyncGet {}
-impl Request for SyncGet {}
-
 /// What one is called everywhere.
-pub(super) fn sync_get(session: &mut Session<'_>, _: SyncGet) -> Result<SyncIdentity, Refusal> {
+pub(super) fn sync_get(session: &mut Session<'_>, _: NoFields) -> Result<SyncIdentity, Refusal> {
     let member = session.member()?;
     let identity = session.services.store.read(|db| db.find_sync_identity(member))?;
     identity.ok_or(Refusal::NotFound)
@@ -42,8 +38,19 @@ pub(super) fn sync_get(session: &mut Session<'_>, _: SyncGet) -> Result<SyncIden
 pub(super) struct SyncSetServers {
     // One client spells it so.
     #[serde(alias = "severs")]
-    servers: Vec<SyncServer>,
+    servers: Vec<Entry>,
 }
+
+/// Flattened, so that it is read from an object only.
+#[derive(Deserialize)]
+struct Entry {
+    #[serde(flatten)]
+    server: SyncServer,
+    /// An integer where it stands; what counts is the place in the list.
+    #[serde(rename = "idx")]
+    _idx: Option<i64>,
+}
+
 impl Request for SyncSetServers {
     fn is_within(&self, _: &Limits) -> bool {
         self.servers.len() <= SYNC_SERVERS_MAX
@@ -56,13 +63,10 @@ pub(super) fn sync_set_servers(
     request: SyncSetServers,
 ) -> Result<Nothing, Refusal> {
     let member = session.member()?;
-    session.services.store.write(move |tx| tx.update_sync_servers(member, &request.servers))?;
+    let servers: Vec<_> = request.servers.into_iter().map(|entry| entry.server).collect();
+    session.services.store.write(move |tx| tx.update_sync_servers(member, &servers))?;
     Ok(Nothing {})
 }
-
-#[derive(Deserialize)]
-pub(super) struct SyncGetServers {}
-impl Request for SyncGetServers {}
 
 #[derive(Serialize)]
 pub(super) struct Servers {
@@ -78,10 +82,7 @@ struct OwnedServer {
 }
 
 /// One's list of servers, in its order.
-pub(super) fn sync_get_servers(
-    session: &mut Session<'_>,
-    _: SyncGetServers,
-) -> Result<Servers, Refusal> {
+pub(super) fn sync_get_servers(session: &mut Session<'_>, _: NoFields) -> Result<Servers, Refusal> {
     let user_uuid = session.member()?;
     let servers = session.services.store.read(|db| db.list_sync_servers(user_uuid))?;
     let servers = servers.into_iter().enumerate();

@@ -104,7 +104,7 @@ impl fmt::Debug for Password {
 }
 
 /// What a member says: not blank, kept verbatim. Its bound is configured, so the table of
-/// commands checks that one (`Checked::check`).
+/// commands checks that one (`Request::is_within`).
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct MessageText(String);

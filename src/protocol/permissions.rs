@@ -1,5 +1,5 @@
 //! Permissions: ten questions, each allowed, denied or left to what lies below
-//! (protocol sections 3 and 4, "Channels, groups, permissions").
+//! (protocol section 3, and "What they come to" in section 4).
 
 use std::fmt;
 

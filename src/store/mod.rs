@@ -61,6 +61,8 @@ pub(crate) struct Store {
     shared: Arc<Shared>,
     readers: Readers,
     writer: Writer,
+    /// Last, since fields are dropped in their order.
+    _lock: Option<schema::ServerLock>,
 }
 
 impl Store {
@@ -78,6 +80,7 @@ impl Store {
             Location::Memory => "database in memory".to_owned(),
         };
         let failed = |error: &dyn std::fmt::Display| StartupError::new(&shown, error);
+        let lock = schema::lock(location).map_err(|error| failed(&error))?;
         let connection = schema::open(location).map_err(|error| failed(&error))?;
         let access = server::load_access(&connection).map_err(|error| failed(&error))?;
         let shared =
@@ -85,7 +88,7 @@ impl Store {
         let readers = Readers::open(location).map_err(|error| failed(&error))?;
         let writer = Writer::start(connection, Arc::clone(&shared), publish)
             .map_err(|error| failed(&error))?;
-        Ok(Self { shared, readers, writer })
+        Ok(Self { shared, readers, writer, _lock: lock })
     }
 
     /// The snapshot of who may do what.

@@ -1,11 +1,13 @@
 //! Opening the database: the schema's number, its first making, the connection's settings.
 
 use std::fmt;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
 use crate::id::{IdGenerator, now_ms};
 use crate::store::Location;
@@ -24,6 +26,8 @@ const STATEMENTS_CACHED: usize = 64;
 pub(super) enum OpenError {
     Sqlite(rusqlite::Error),
     Io(std::io::Error),
+    /// Another server has it.
+    InUse,
     /// A database of something else, or of an older server.
     Foreign,
     /// A database of a newer server.
@@ -35,6 +39,7 @@ impl fmt::Display for OpenError {
         match self {
             Self::Sqlite(error) => error.fmt(formatter),
             Self::Io(error) => error.fmt(formatter),
+            Self::InUse => formatter.write_str("another server is using it"),
             Self::Foreign => formatter.write_str("not a database of this server"),
             Self::Newer(version) => {
                 write!(formatter, "schema {version} is newer than this program's {VERSION}")
@@ -49,14 +54,29 @@ impl From<rusqlite::Error> for OpenError {
     }
 }
 
+/// The lock that keeps a second server from the same file, for as long as it is held: the two
+/// would not tell each other's clients anything.
+///
+/// *Invariant:* dropped after every connection of this process to the file. Closing any
+/// descriptor of a file gives up the locks that SQLite has on it.
+pub(super) struct ServerLock(#[expect(dead_code, reason = "held, never used")] File);
+
+/// Takes the lock, making the file if it is not there. Nothing to lock in memory.
+pub(super) fn lock(location: &Location) -> Result<Option<ServerLock>, OpenError> {
+    let Location::File(path) = location else { return Ok(None) };
+    // It holds password hashes: for its owner only. SQLite's side files follow it.
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    let file = options.open(path).map_err(OpenError::Io)?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Some(ServerLock(file))),
+        Err(Errno::WOULDBLOCK) => Err(OpenError::InUse),
+        Err(error) => Err(OpenError::Io(error.into())),
+    }
+}
+
 /// The writing connection, with the newest schema in place.
 pub(super) fn open(location: &Location) -> Result<Connection, OpenError> {
-    if let Location::File(path) = location {
-        // It holds password hashes: for its owner only. SQLite's side files follow it.
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        options.open(path).map_err(OpenError::Io)?;
-    }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = connect(location, flags)?;
     let is_new = check(&connection)?;

@@ -77,3 +77,23 @@ fn who_asks_and_does_not_read_waits_for_nobody_but_itself() {
         assert_eq!(response["data"].as_array().unwrap().len(), 500);
     }
 }
+
+#[test]
+fn a_large_answer_comes_to_its_last_byte_though_nothing_follows_it() {
+    let folder = Folder::prepared();
+    let mut world = World::open(&folder);
+    world.messages("alice", 500, "general", &"x".repeat(8 << 10));
+    drop(world);
+    let server = Server::start_in(folder, json!({}));
+    let mut alice = server.login("alice");
+    let channel = alice.general();
+    for _ in 0..8 {
+        // By the time it is read, the kernel holds what it can and the server the rest.
+        let label = alice.send(json!({"command": "history", "channel": channel, "num": 500}));
+        let mut bystander = server.connect("bystander", Framing::Lines);
+        for _ in 0..20 {
+            bystander.must(json!({"command": "ping"}));
+        }
+        assert_eq!(alice.answer(&label)["data"].as_array().unwrap().len(), 500);
+    }
+}

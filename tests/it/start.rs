@@ -181,6 +181,14 @@ fn a_database_that_is_not_ours_is_refused_untouched() {
 }
 
 #[test]
+fn a_second_server_of_one_database_is_refused() {
+    let server = Server::start();
+    let mut alice = server.member("alice");
+    assert_refused(&server.folder, &["aster.db", "another server"]);
+    alice.must(json!({"command": "ping"}));
+}
+
+#[test]
 fn a_scratch_database_leaves_nothing_behind() {
     let folder = Folder::empty();
     folder.write("config.json", r#"{"addr":"127.0.0.1","port":0}"#);
