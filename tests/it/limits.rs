@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::support::DEADLINE;
@@ -158,6 +159,25 @@ fn a_page_of_history_has_500_messages_at_most() {
     {
         let page = alice.history(channel, num);
         assert_eq!((page.len(), &page[0]["content"]), (count, &json!(first)));
+    }
+}
+
+#[test]
+fn a_nonce_is_remembered_for_a_day() {
+    const DAY_S: i64 = 24 * 60 * 60;
+    let mut server = Server::start();
+    let mut alice = server.member("alice");
+    let channel = alice.general();
+    let request = json!({"command": "send", "channel": channel, "content": "x", "nonce": "n"});
+    let first = alice.must(request.clone())["message"].clone();
+    for (seconds, is_new) in [(DAY_S - 60, false), (61, true)] {
+        server.stop("TERM");
+        let database = Connection::open(server.folder.path().join("aster.db")).unwrap();
+        database.execute("UPDATE nonces SET date = date - ?1", [seconds]).unwrap();
+        drop(database);
+        server.start_again();
+        let again = server.login("alice").must(request.clone())["message"].clone();
+        assert_eq!(again != first, is_new);
     }
 }
 
