@@ -38,8 +38,9 @@ const LOADS: [(&str, usize, usize, usize); 9] = [
     ("fan-out to 500, 64 senders", 64, 500, 1),
 ];
 
-/// The columns of figures and their decimals. Shares of CPU are of one core.
-const COLUMNS: [(&str, usize); 7] = [
+/// The columns of figures and their decimals. Shares of CPU are of one core; where others take
+/// more than a few percent, the row is worth little.
+const COLUMNS: [(&str, usize); 8] = [
     ("sends/s", 0),
     ("p50 ms", 2),
     ("p99 ms", 2),
@@ -47,6 +48,7 @@ const COLUMNS: [(&str, usize); 7] = [
     ("server CPU µs/delivery", 2),
     ("server CPU %", 0),
     ("generator CPU %", 0),
+    ("others' CPU %", 0),
 ];
 
 /// How long and how large. The number of receivers is divided by `divisor`.
@@ -114,10 +116,8 @@ fn measure_loads<'a>(
     for &(name, senders, receivers, window) in loads {
         let count = clients.grow_to(senders + receivers / plan.divisor)?;
         clients.start(senders, window);
-        clients.run_for(plan.round / 3)?;
-        let rounds = (0..plan.rounds).map(|_| measure_round(server, &mut clients, plan.round));
-        let rounds = rounds.collect::<Outcome<Vec<_>>>()?;
-        clients.finish().map_err(|error| format!("{name}: {error}"))?;
+        let rounds = measure_rounds(server, &mut clients, plan)
+            .map_err(|error| format!("{name}: {error}"))?;
         print!("| {name}{} | {count} |", if clients.tally.held { " *" } else { "" });
         for (column, &(_, decimals)) in COLUMNS.iter().enumerate() {
             let figure = median(rounds.iter().map(|round| round[column]).collect());
@@ -134,30 +134,41 @@ fn measure_loads<'a>(
     }
 }
 
-fn measure_round(
-    server: &Server,
-    clients: &mut Clients,
-    duration: Duration,
-) -> Outcome<[f64; COLUMNS.len()]> {
-    let cpu_times_s = || Ok::<_, Box<dyn Error>>((server.cpu_s()?, machine::cpu_s("self")?));
-    let (cpu_s, start, delivered) = (cpu_times_s()?, Instant::now(), clients.tally.deliveries);
+/// What one round comes to, as [`COLUMNS`] has it.
+type Figures = [f64; COLUMNS.len()];
+
+fn measure_rounds(server: &Server, clients: &mut Clients, plan: &Plan) -> Outcome<Vec<Figures>> {
+    clients.run_for(plan.round / 3)?;
+    let rounds = (0..plan.rounds).map(|_| measure_round(server, clients, plan.round));
+    let rounds = rounds.collect::<Outcome<_>>()?;
+    clients.finish()?;
+    Ok(rounds)
+}
+
+fn measure_round(server: &Server, clients: &mut Clients, duration: Duration) -> Outcome<Figures> {
+    let cpu_s = || -> Outcome<_> {
+        Ok([server.cpu_s()?, machine::cpu_s("self")?, machine::cpu_s_of_all()?])
+    };
+    let (cpu_start_s, start, delivered) = (cpu_s()?, Instant::now(), clients.tally.deliveries);
     clients.tally.latencies_ms.clear();
     clients.run_for(duration)?;
-    let (seconds, cpu_end_s) = (start.elapsed().as_secs_f64(), cpu_times_s()?);
+    let (seconds, cpu_end_s) = (start.elapsed().as_secs_f64(), cpu_s()?);
+    let [server_s, own_s, all_s] = [0, 1, 2].map(|who| cpu_end_s[who] - cpu_start_s[who]);
     let deliveries = (clients.tally.deliveries - delivered) as f64;
 
     // One for each send that was answered.
     let latencies = &mut clients.tally.latencies_ms;
     latencies.sort_unstable_by(f64::total_cmp);
-    let last = latencies.len().checked_sub(1).ok_or("no send was answered in a whole round")?;
+    let percentile = |percent| latencies.get(latencies.len() * percent / 100);
     Ok([
         latencies.len() as f64 / seconds,
-        latencies[last / 2],
-        latencies[last * 99 / 100],
+        percentile(50).copied().unwrap_or(f64::NAN),
+        percentile(99).copied().unwrap_or(f64::NAN),
         deliveries / seconds,
-        (cpu_end_s.0 - cpu_s.0) * 1e6 / deliveries,
-        (cpu_end_s.0 - cpu_s.0) / seconds * 100.0,
-        (cpu_end_s.1 - cpu_s.1) / seconds * 100.0,
+        server_s * 1e6 / deliveries,
+        server_s / seconds * 100.0,
+        own_s / seconds * 100.0,
+        (all_s - server_s - own_s).max(0.0) / seconds * 100.0,
     ])
 }
 
