@@ -147,6 +147,7 @@ pub(crate) fn measure_commits(parent: &Path, duration: Duration) -> Outcome<f64>
     let database = prepare_database(&folder, 1)?;
     database.pragma_update(None, "journal_mode", "WAL")?;
     database.pragma_update(None, "synchronous", "FULL")?;
+    database.pragma_update(None, "foreign_keys", true)?;
     let mut insert = database.prepare(
         "INSERT INTO messages (uuid, channel_uuid, author_uuid, content, date)
          VALUES (?1, ?2, ?2 + 1, ?3, 1700000000)",
