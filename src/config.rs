@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,6 +13,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::error::StartupError;
+use crate::files::write_new;
 use crate::log;
 use crate::protocol::{Picture, ServerName};
 
@@ -21,7 +22,7 @@ const FIRST_FILE: &str = include_str!("../config.json");
 const ICON: &[u8] = include_bytes!("../assets/icon.png");
 const DEFAULT_PFP: &[u8] = include_bytes!("../assets/default.png");
 
-/// What the server uses: checked, with paths made absolute by the file's own folder.
+/// What the server uses: checked, with paths as seen from the working directory.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Where to listen; port 0 takes a free one.
@@ -84,7 +85,8 @@ impl Config {
         let text = match fs::read_to_string(file) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                write_first(file).map_err(|error| StartupError::new(shown, error))?;
+                let text = FIRST_FILE.as_bytes();
+                write_new(file, text, 0o644).map_err(|error| StartupError::new(shown, error))?;
                 log::line(format_args!("wrote {} with the defaults", file.display()));
                 FIRST_FILE.to_owned()
             }
@@ -162,14 +164,12 @@ impl Limits {
             )?,
             limit_loopback: keys.truth("limit_loopback", false)?,
         };
+        if limits.message_bytes_max >= limits.request_bytes_max {
+            return Err(keys.rule("max_message_bytes", "must be below max_request_bytes"));
+        }
         keys.finish()?;
         Ok(limits)
     }
-}
-
-/// Writes the first file; never over one that is there.
-fn write_first(file: &Path) -> io::Result<()> {
-    fs::File::create_new(file)?.write_all(FIRST_FILE.as_bytes())
 }
 
 fn rule(key: &str, rule: impl fmt::Display) -> String {
@@ -276,15 +276,13 @@ impl Keys {
             }
             Err(error) => return Err(self.rule(key, format_args!("{}: {error}", file.display()))),
         };
-        Picture::from_png(&png).map_err(|problem| {
-            let text = "must be a PNG of at most 1024 by 1024 pixels and 30 KiB";
-            self.rule(key, format_args!("{text}; {} is {problem}", file.display()))
-        })
+        Picture::from_png(&png)
+            .map_err(|problem| self.rule(key, format_args!("{} is {problem}", file.display())))
     }
 
     fn finish(self) -> Result<(), String> {
         match self.left.keys().next() {
-            Some(key) => Err(self.rule(key, "unknown key")),
+            Some(key) => Err(self.rule(&key.escape_debug().to_string(), "unknown key")),
             None => Ok(()),
         }
     }
@@ -322,6 +320,11 @@ mod tests {
                 "limits.login_timeout_s: must be an integer from 1 to 3600",
             ),
             (r#"{"limits":{"x":0}}"#, "limits.x: unknown key"),
+            (r#"{"a\nb":0}"#, "a\\nb: unknown key"),
+            (
+                r#"{"limits":{"max_request_bytes":65536,"max_message_bytes":65536}}"#,
+                "limits.max_message_bytes: must be below max_request_bytes",
+            ),
             (r#"{"limits":{"limit_loopback":1}}"#, "limits.limit_loopback: must be true or false"),
             (r#"{"database_file":""}"#, "database_file: must be the path of a file"),
         ];

@@ -108,7 +108,7 @@ impl Connection {
         }
         drop(tls);
 
-        if let Some(deadline) = deadline {
+        if deadline.is_some() {
             self.wait_for(PollFlags::IN, deadline)?;
         }
         let mut ciphertext = [0; READ_BYTES];
@@ -134,8 +134,14 @@ impl Connection {
 
     /// The client's thread. Writes an answer and, when the client is slow to take it, waits
     /// for it, so that a client that asks and does not read slows itself only.
-    pub(crate) fn answer(&self, plaintext: &[u8]) -> Result<(), Disconnect> {
-        self.lock().send(&self.socket, plaintext, Kind::Answer)?;
+    pub(crate) fn answer(
+        &self,
+        plaintext: Vec<u8>,
+        deadline: Option<Instant>,
+    ) -> Result<(), Disconnect> {
+        self.lock().send(&self.socket, &plaintext, Kind::Answer)?;
+        // What waits is encrypted by now; a large answer is not kept twice for a slow client.
+        drop(plaintext);
         loop {
             let mut tls = self.lock();
             tls.backlog.send(&self.socket)?;
@@ -144,7 +150,7 @@ impl Connection {
                 return Ok(());
             }
             drop(tls);
-            wait(&self.socket, PollFlags::OUT, None)?;
+            self.wait_for(PollFlags::OUT, deadline)?;
         }
     }
 
@@ -169,7 +175,7 @@ impl Connection {
     /// waits, `last` and close_notify, and gives the peer a second to read it and hang up:
     /// closing with something unread would reset the stream under the last answer.
     pub(crate) fn farewell(&self, last: &[u8]) -> Result<(), Disconnect> {
-        let deadline = Instant::now() + FAREWELL_TIMEOUT;
+        let deadline = Some(Instant::now() + FAREWELL_TIMEOUT);
         let mut tls = self.lock();
         tls.send(&self.socket, last, Kind::Answer)?;
         tls.session.send_close_notify();
@@ -194,13 +200,22 @@ impl Connection {
         self.socket.shutdown(Shutdown::Both).ok();
     }
 
-    fn wait_for(&self, flags: PollFlags, deadline: Instant) -> Result<(), Disconnect> {
-        let left = deadline.saturating_duration_since(Instant::now());
-        // Also for a peer that always has something ready.
-        if left.is_zero() || !wait(&self.socket, flags, Some(left))? {
-            return Err(Disconnect::TimedOut);
+    /// Waits until the socket is ready, or has failed: the next call on it tells which.
+    fn wait_for(&self, flags: PollFlags, deadline: Option<Instant>) -> Result<(), Disconnect> {
+        loop {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            // Also for a peer that always has something ready.
+            if left.is_some_and(|left| left.is_zero()) {
+                return Err(Disconnect::TimedOut);
+            }
+            // Without a time that it can hold, poll waits for ever.
+            let left = left.and_then(|left| Timespec::try_from(left).ok());
+            match poll(&mut [PollFd::new(&*self.socket, flags)], left.as_ref()) {
+                Ok(0) | Err(rustix::io::Errno::INTR) => {}
+                Ok(_) => return Ok(()),
+                Err(error) => return Err(io::Error::from(error).into()),
+            }
         }
-        Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, Tls> {
@@ -362,21 +377,6 @@ fn read(mut socket: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
         match socket.read(buffer) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             outcome => return outcome,
-        }
-    }
-}
-
-/// Whether the socket became ready (also by failing) before the time was over.
-fn wait(socket: &TcpStream, flags: PollFlags, time: Option<Duration>) -> io::Result<bool> {
-    let deadline = time.map(|time| Instant::now() + time);
-    loop {
-        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        // Without a time that it can hold, poll waits for ever.
-        let left = left.and_then(|left| Timespec::try_from(left).ok());
-        match poll(&mut [PollFd::new(socket, flags)], left.as_ref()) {
-            Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-            Ok(ready) => return Ok(ready > 0),
         }
     }
 }

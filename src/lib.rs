@@ -6,6 +6,7 @@ mod commands;
 pub mod config;
 mod connection;
 pub mod error;
+mod files;
 mod id;
 pub mod log;
 mod password;

@@ -17,6 +17,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -36,6 +37,8 @@ use crate::tls;
 
 /// Stack of a client's thread; only what is touched is taken from memory.
 const CLIENT_STACK_BYTES: usize = 512 * 1024;
+/// Open files that no client takes: the database's, the listener's, and some to spare.
+const FILES_RESERVED: u64 = 64;
 /// How long a stop waits for clients' threads to finish, and then for those it cut off.
 const STOP_TIMEOUT: Duration = Duration::from_secs(3);
 const CUT_OFF_TIMEOUT: Duration = Duration::from_millis(500);
@@ -64,6 +67,9 @@ struct Server {
 
 impl Server {
     fn start(config: Config, location: &Location) -> Result<Self, StartupError> {
+        // From here on a signal waits until the server can stop as it should.
+        let signals =
+            Signals::new([SIGTERM, SIGINT]).map_err(|error| StartupError::new("signals", error))?;
         let (broadcaster, notices) = Broadcaster::new();
         let publisher = broadcaster.clone();
         let publish = move |events| publisher.publish(events);
@@ -74,7 +80,9 @@ impl Server {
 
         let (offer, fingerprint) = tls::load(&config)?;
         let address = config.address;
-        let unreachable = |error: io::Error| StartupError::new(address, error);
+        let unreachable =
+            |error: io::Error| StartupError::new(format_args!("addr: {address}"), error);
+        allow_open_files(config.limits.connections_max);
         let listener = TcpListener::bind(address).map_err(unreachable)?;
         listener.set_nonblocking(true).map_err(unreachable)?;
         let bound = listener.local_addr().map_err(unreachable)?;
@@ -91,7 +99,7 @@ impl Server {
             broadcaster,
             config,
         });
-        let wake = wait_for_signals(Arc::clone(&services)).map_err(threads)?;
+        let wake = wait_for_signals(signals, Arc::clone(&services)).map_err(threads)?;
         log::line(format_args!("certificate SHA-256 {fingerprint}"));
         log::line(format_args!("listening on {bound}"));
         Ok(Self {
@@ -169,16 +177,30 @@ impl Server {
     }
 }
 
+/// Raises the soft limit on open files to the hard one, and says so if that is too few for
+/// the connections that the configuration allows.
+fn allow_open_files(connections_max: usize) {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).ok();
+    let files_max = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let clients_max = files_max.saturating_sub(FILES_RESERVED);
+    if clients_max < u64::try_from(connections_max).unwrap_or(u64::MAX) {
+        log::line(format_args!(
+            "the system allows {files_max} open files, enough for {clients_max} clients at once"
+        ));
+    }
+}
+
 /// Starts the thread that waits for SIGTERM and SIGINT. What is returned becomes readable
 /// when one came.
-fn wait_for_signals(services: Arc<Services>) -> io::Result<UnixStream> {
+fn wait_for_signals(mut signals: Signals, services: Arc<Services>) -> io::Result<UnixStream> {
     let (wake, mut waker) = UnixStream::pair()?;
-    let mut signals = Signals::new([SIGTERM, SIGINT])?;
     spawn_essential("signals", move || {
         for _ in signals.forever() {
-            log::line("stopping");
             services.stopping.raise();
             waker.write_all(b"!").ok();
+            log::line("stopping");
         }
     })?;
     Ok(wake)

@@ -47,20 +47,29 @@ impl Client<'_> {
         let limits = &self.services.config.limits;
         let begun = Instant::now();
         self.connection.handshake(begun + limits.handshake_timeout)?;
-        let first_byte_deadline = Instant::now() + limits.first_byte_timeout;
+        match self.converse(begun + limits.login_timeout) {
+            Ok(farewell) => self.connection.farewell(&farewell),
+            // It fell silent, hung up first, or was cut off by a stop.
+            Err(Disconnect::TimedOut | Disconnect::Closed) => self.connection.farewell(&[]),
+            Err(problem) => Err(problem),
+        }
+    }
+
+    /// From the first byte on. Returns the last bytes to send; by then nobody tells this
+    /// connection events any more.
+    fn converse(&mut self, login_deadline: Instant) -> Result<Vec<u8>, Disconnect> {
+        let first_byte_timeout = self.services.config.limits.first_byte_timeout;
+        let first_byte_deadline = Instant::now() + first_byte_timeout;
         while self.inbox.is_empty() {
             self.connection.receive(&mut self.inbox, Some(first_byte_deadline))?;
         }
-        let login_deadline = begun + limits.login_timeout;
-        let framing = match self.inbox.first() {
-            Some(b'{') => Framing::Lines,
-            Some(_) | None => match self.serve_http(login_deadline)? {
-                true => Framing::WebSocket,
-                false => return self.connection.farewell(&[]),
-            },
-        };
-        let farewell = self.chat(framing, login_deadline)?;
-        self.connection.farewell(&farewell)
+        if self.inbox.first() == Some(&b'{') {
+            self.chat(Framing::Lines, login_deadline)
+        } else if self.serve_http(login_deadline)? {
+            self.chat(Framing::WebSocket, login_deadline)
+        } else {
+            Ok(Vec::new())
+        }
     }
 
     /// Answers HTTP requests. Whether the client speaks WebSocket from here on.
@@ -69,17 +78,18 @@ impl Client<'_> {
             match http::parse(&mut self.inbox) {
                 Ok(None) => self.connection.receive(&mut self.inbox, Some(deadline))?,
                 Ok(Some(Request::Upgrade(answer))) => {
-                    self.connection.answer(&answer)?;
+                    self.connection.answer(answer, Some(deadline))?;
                     return Ok(true);
                 }
                 Ok(Some(Request::Page { path, manner })) => {
-                    self.connection.answer(&self.page(&path, manner))?;
+                    self.connection.answer(self.page(&path, manner), Some(deadline))?;
                     if !manner.keep_alive || self.services.stopping.is_raised() {
                         return Ok(false);
                     }
                 }
                 Err(status) => {
-                    self.connection.answer(&http::encode_status(status, Manner::LAST))?;
+                    let answer = http::encode_status(status, Manner::LAST);
+                    self.connection.answer(answer, Some(deadline))?;
                     return Ok(false);
                 }
             }
@@ -98,7 +108,7 @@ impl Client<'_> {
     }
 
     /// Answers requests, one after the other, until something ends that. Returns the last
-    /// bytes to send; by then nobody tells this connection events any more.
+    /// bytes to send.
     fn chat(&mut self, framing: Framing, login_deadline: Instant) -> Result<Vec<u8>, Disconnect> {
         let limits = &self.services.config.limits;
         let connection = Arc::clone(&self.connection);
@@ -110,7 +120,7 @@ impl Client<'_> {
             Instant::now(),
         );
         let is_paced = limits.limit_loopback || !self.address.is_loopback();
-        self.answer(framing, &encode_greeting())?;
+        self.connection.answer(framing.frame(encode_greeting()), Some(login_deadline))?;
 
         let mut farewell = Vec::new();
         let mut is_late = false;
@@ -130,17 +140,17 @@ impl Client<'_> {
                     if is_paced {
                         self.services.stopping.pause(pace.take(Instant::now()));
                     }
-                    match incoming {
+                    let answer = match incoming {
                         Incoming::Text(text) => {
-                            let answer = commands::answer(&mut session, &text);
-                            self.answer(framing, &answer)?;
+                            framing.frame(commands::answer(&mut session, &text))
                         }
-                        Incoming::NotText => {
-                            self.answer(framing, &commands::encode_unknown())?;
-                        }
-                        Incoming::Echo(bytes) => self.connection.answer(&bytes)?,
+                        Incoming::NotText => framing.frame(commands::encode_unknown()),
+                        Incoming::Echo(bytes) => bytes,
                         Incoming::Close(bytes) => return Ok(bytes),
-                    }
+                    };
+                    // Who asks and does not read waits for itself, but not without a login.
+                    let deadline = (!session.is_logged_in()).then_some(login_deadline);
+                    self.connection.answer(answer, deadline)?;
                 }
                 Ok(None) => is_late = !self.wait_for_more(&session, login_deadline)?,
                 Err(violation) => {
@@ -152,12 +162,6 @@ impl Client<'_> {
                 }
             }
         }
-    }
-
-    fn answer(&self, framing: Framing, packet: &str) -> Result<(), Disconnect> {
-        let mut bytes = Vec::with_capacity(packet.len() + 16);
-        framing.encode(packet, &mut bytes);
-        self.connection.answer(&bytes)
     }
 
     /// Blocks until more has come. False when that took too long; true also when the server

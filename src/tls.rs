@@ -1,9 +1,6 @@
 //! Certificates: read, or made on a first start. What clients are offered.
 
-use std::fs::{self, OpenOptions};
-use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -19,6 +16,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::config::Config;
 use crate::error::StartupError;
+use crate::files::write_new;
 use crate::log;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -33,8 +31,12 @@ pub(crate) type Offer = Arc<ServerConfig>;
 /// fingerprint of the certificate, as browsers show it.
 pub(crate) fn load(config: &Config) -> Result<(Offer, String), StartupError> {
     let (chain_file, key_file) = (&config.certificate_chain, &config.private_key);
-    if !chain_file.exists() && !key_file.exists() {
-        make_self_signed(chain_file, key_file)?;
+    let alone = "is not there, though the other is; put it back, or remove both for new ones";
+    match (chain_file.exists(), key_file.exists()) {
+        (true, true) => {}
+        (false, false) => make_self_signed(chain_file, key_file)?,
+        (false, true) => return Err(named("certificate_chain", chain_file, alone)),
+        (true, false) => return Err(named("private_key", key_file, alone)),
     }
     let chain = read_chain(chain_file)
         .map_err(|problem| named("certificate_chain", chain_file, problem))?;
@@ -113,10 +115,5 @@ fn write_pem(file: &Path, label: &str, der: &[u8], mode: u32) -> std::io::Result
         pem.push('\n');
     }
     pem.push_str(&format!("-----END {label}-----\n"));
-    let mut options = OpenOptions::new();
-    let mut file_handle = options.write(true).create_new(true).mode(mode).open(file)?;
-    file_handle.write_all(pem.as_bytes()).and_then(|()| file_handle.sync_all()).inspect_err(|_| {
-        // Half a file would be in the way of the next start.
-        fs::remove_file(file).ok();
-    })
+    write_new(file, pem.as_bytes(), mode)
 }

@@ -34,13 +34,67 @@ impl TryFrom<String> for Picture {
 
     /// Fails on over 40 KiB of base64, and on what is not a whole PNG of at most 1,024 by
     /// 1,024 pixels: a wrong checksum or a missing end too (protocol section 10).
+    ///
+    /// Chunks that no picture needs are left out unless they are plainly harmless: clients
+    /// read them with libraries that fail on broken ones, and some tell where a photograph was
+    /// taken. All else is kept as it came.
     fn try_from(base64: String) -> Result<Self, Self::Error> {
         if base64.len() > PICTURE_BASE64_BYTES_MAX {
             return Err("over 40 KiB of base64");
         }
         let png = STANDARD.decode(&base64).map_err(|_| "not base64")?;
-        decode(&png).ok_or("not a readable PNG of at most 1024 by 1024")?;
-        Ok(Self(base64))
+        let unreadable = "not a readable PNG of at most 1024 by 1024";
+        decode(&png).ok_or(unreadable)?;
+        let kept = kept_chunks(&png).ok_or(unreadable)?;
+        Ok(Self(if kept.len() == png.len() { base64 } else { STANDARD.encode(kept) }))
+    }
+}
+
+/// The signature, the chunks that make the picture (header, palette, transparency, data, end)
+/// and such others as can do no harm. `None` where one that makes the picture is not as the
+/// PNG specification (section 11) has it.
+fn kept_chunks(png: &[u8]) -> Option<Vec<u8>> {
+    let (signature, mut rest) = png.split_at_checked(8)?;
+    let mut kept = signature.to_vec();
+    let (mut colour_type, mut palette_entries) = (0, 0);
+    loop {
+        let (length, _) = rest.split_first_chunk::<4>()?;
+        let data_bytes = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+        let (chunk, after) = rest.split_at_checked(data_bytes.checked_add(12)?)?;
+        rest = after;
+        let is_whole = match chunk.get(4..8)? {
+            b"IHDR" => {
+                colour_type = *chunk.get(17)?;
+                true
+            }
+            b"PLTE" => {
+                palette_entries = data_bytes / 3;
+                data_bytes % 3 == 0 && (1..=256).contains(&palette_entries)
+            }
+            b"tRNS" => match colour_type {
+                0 => data_bytes == 2,
+                2 => data_bytes == 6,
+                3 => (1..=palette_entries).contains(&data_bytes),
+                _ => return None,
+            },
+            b"IDAT" if colour_type == 3 => palette_entries > 0,
+            b"IDAT" | b"IEND" => true,
+            b"tEXt" => true,
+            b"gAMA" if data_bytes == 4 => true,
+            b"pHYs" if data_bytes == 9 => true,
+            b"sRGB" if data_bytes == 1 => true,
+            b"tIME" if data_bytes == 7 => true,
+            // A lower-case first letter: whoever does not know it may pass it over.
+            [b'a'..=b'z', ..] => continue,
+            _ => return None,
+        };
+        if !is_whole {
+            return None;
+        }
+        kept.extend_from_slice(chunk);
+        if chunk.get(4..8)? == b"IEND" {
+            return Some(kept);
+        }
     }
 }
 
@@ -98,6 +152,38 @@ mod tests {
             broken[at] ^= 0x10;
             assert!(!readable(&broken), "flipped at {at}");
         }
+    }
+
+    fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(data.len()).unwrap().to_be_bytes();
+        [&length, &kind[..], data, &crc32(kind, data).to_be_bytes()].concat()
+    }
+
+    /// As PNG has it, bit by bit.
+    fn crc32(kind: &[u8], data: &[u8]) -> u32 {
+        let step = |crc: u32, _| (crc >> 1) ^ (0xedb8_8320 & 0_u32.wrapping_sub(crc & 1));
+        let byte = |crc: u32, byte: &u8| (0..8).fold(crc ^ u32::from(*byte), step);
+        !kind.iter().chain(data).fold(!0, byte)
+    }
+
+    #[test]
+    fn chunks_that_no_picture_needs_are_left_out_and_broken_ones_that_it_needs_refused() {
+        let whole = png(3, 3);
+        // Behind the signature and the header.
+        let with = |chunk: Vec<u8>| [&whole[..33], &chunk, &whole[33..]].concat();
+        let plain = Picture::from_png(&whole);
+        for kind in [b"gAMA", b"iCCP", b"eXIf", b"acTL", b"zTXt"] {
+            assert_eq!(Picture::from_png(&with(chunk(kind, b""))), plain, "{kind:?}");
+        }
+        assert_eq!(Picture::from_png(&[&whole[..], b"behind the end"].concat()), plain);
+        let harmless = with(chunk(b"gAMA", &[0, 0, 1, 1]));
+        assert_eq!(Picture::from_png(&harmless).unwrap().0, STANDARD.encode(&harmless));
+        assert!(readable(&with(chunk(b"tRNS", &[0, 7]))));
+        assert!(!readable(&with(chunk(b"tRNS", b""))));
+        assert!(!readable(&with(chunk(b"WHAT", b""))));
+        let mut broken = with(chunk(b"gAMA", b""));
+        broken[44] ^= 1;
+        assert!(!readable(&broken), "a wrong checksum, even there");
     }
 
     #[test]

@@ -19,6 +19,7 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, 
 use crate::access::Access;
 use crate::error::{Refusal, StartupError};
 use crate::id::{ChannelId, EmojiId, GroupId, MemberId, MessageId, RemoteId};
+use crate::log;
 use crate::protocol::{Event, Picture};
 
 pub(crate) use accounts::{Login, PasswordHash};
@@ -116,8 +117,20 @@ impl Store {
 
     /// Finishes what is waiting and closes the database. Later calls are refused.
     pub(crate) fn close(&self) {
+        if self.writer.has_stopped() {
+            return;
+        }
         self.readers.close();
-        self.writer.stop();
+        if !self.writer.stop() {
+            log::line("another program holds the database; it is left as it was last committed");
+        }
+    }
+}
+
+/// Also when the server could not start after all.
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 

@@ -101,6 +101,8 @@ pub(super) fn open_reader(location: &Location) -> rusqlite::Result<Connection> {
         },
     )?;
     connection.pragma_update(None, "query_only", true)?;
+    // Opens what SQLite would open at the first use, when no descriptor may be left.
+    connection.query_row("SELECT count(*) FROM channels", [], |_| Ok(()))?;
     Ok(connection)
 }
 

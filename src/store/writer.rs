@@ -9,10 +9,10 @@
 //! The queue holds `QUEUE_JOBS_MAX`; whoever finds it full waits, which slows that client.
 
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded};
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::error::Refusal;
@@ -25,11 +25,14 @@ use crate::thread::spawn_essential;
 const BATCH_JOBS_MAX: usize = 256;
 /// Jobs that wait at most.
 const QUEUE_JOBS_MAX: usize = 1024;
+/// How long a stop waits for what is queued.
+const STOP_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The handle to the writer thread.
 pub(super) struct Writer {
     queue: Sender<Order>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    /// Closed when the thread has ended, and the connection with it.
+    ended: Receiver<()>,
 }
 
 enum Order {
@@ -44,10 +47,15 @@ impl Writer {
         publish: impl Fn(Vec<Event>) + Send + 'static,
     ) -> std::io::Result<Self> {
         let (queue, orders) = bounded(QUEUE_JOBS_MAX);
+        let (ends, ended) = bounded(0);
         let ids = IdGenerator::default();
         let mut state = State { connection, shared, ids, publish };
-        let thread = spawn_essential("writer", move || state.run(&orders))?;
-        Ok(Self { queue, thread: Mutex::new(Some(thread)) })
+        spawn_essential("writer", move || {
+            state.run(&orders);
+            drop(state);
+            drop(ends);
+        })?;
+        Ok(Self { queue, ended })
     }
 
     pub(super) fn run<T: Send + 'static>(
@@ -61,13 +69,17 @@ impl Writer {
         answered.recv().map_err(|_| stopped())?
     }
 
-    /// Finishes what is queued, then closes the connection.
-    pub(super) fn stop(&self) {
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread {
-            self.queue.send(Order::Stop).ok();
-            thread.join().ok();
-        }
+    /// Finishes what is queued, then closes the connection. False when that took too long,
+    /// because another process holds the database: what was not answered is not done.
+    pub(super) fn stop(&self) -> bool {
+        let deadline = Instant::now() + STOP_TIMEOUT;
+        self.queue.send_deadline(Order::Stop, deadline).ok();
+        self.ended.recv_deadline(deadline) == Err(RecvTimeoutError::Disconnected)
+    }
+
+    /// Whether the thread has ended.
+    pub(super) fn has_stopped(&self) -> bool {
+        self.ended.try_recv() == Err(TryRecvError::Disconnected)
     }
 }
 

@@ -118,7 +118,12 @@ fn read(head: &httparse::Request<'_, '_>) -> Result<Request, HttpStatus> {
     // A body would have to be read before the next request; nobody needs one here.
     let mut body = headers.all("content-length").chain(headers.all("transfer-encoding"));
     let keep_alive = headers.has_token("connection", "keep-alive") && body.next().is_none();
-    let path = target.split('?').next().unwrap_or_default().to_owned();
+    // RFC 9112 section 3.2.2: a target may come with scheme and host in front.
+    let path = match target.split_once("://") {
+        Some((_, rest)) => rest.find('/').and_then(|slash| rest.get(slash..)).unwrap_or("/"),
+        None => target,
+    };
+    let path = path.split('?').next().unwrap_or_default().to_owned();
     Ok(Request::Page { path, manner: Manner { head_only, keep_alive } })
 }
 
@@ -242,7 +247,7 @@ mod tests {
     #[test]
     fn a_head_is_taken_whole_and_what_follows_stays() {
         let mut inbox =
-            b"GET /a?b HTTP/1.1\r\nHost: h\r\nConnection: Keep-Alive\r\n\r\nGET".to_vec();
+            b"GET https://h/a?b HTTP/1.1\r\nHost: h\r\nConnection: Keep-Alive\r\n\r\nGET".to_vec();
         let manner = Manner { head_only: false, keep_alive: true };
         let page = Request::Page { path: "/a".to_owned(), manner };
         assert_eq!(parse(&mut inbox), Ok(Some(page)));

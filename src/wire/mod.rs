@@ -29,6 +29,22 @@ impl Framing {
         }
     }
 
+    /// One packet, in its own memory where that can be.
+    pub fn frame(self, packet: String) -> Vec<u8> {
+        match self {
+            Self::Lines => {
+                let mut bytes = packet.into_bytes();
+                bytes.push(b'\n');
+                bytes
+            }
+            Self::WebSocket => {
+                let mut bytes = Vec::with_capacity(packet.len() + websocket::HEAD_BYTES_MAX);
+                websocket::encode_text(&packet, &mut bytes);
+                bytes
+            }
+        }
+    }
+
     /// Appends what says farewell with a close code of RFC 6455 section 7.4.1. Lines have
     /// no word for it: there the end of the stream says it.
     pub fn encode_farewell(self, close_code: u16, out: &mut Vec<u8>) {

@@ -15,6 +15,9 @@ use ring::digest;
 /// The most payload that a control frame may carry (section 5.5).
 pub const CONTROL_BYTES_MAX: usize = 125;
 
+/// The longest head of a frame that a server sends: no mask (section 5.2).
+pub const HEAD_BYTES_MAX: usize = 10;
+
 const FIN: u8 = 0x80; // first byte of a frame: this is the message's last fragment
 const RSV: u8 = 0x70; // first byte: extensions, of which there are none
 const OPCODE: u8 = 0x0f; // first byte

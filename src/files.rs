@@ -1,0 +1,26 @@
+//! Files of a first start.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+/// Writes a file that is not there yet: whole and on disk, or not at all. `mode` is its
+/// permissions. Fails with `AlreadyExists` rather than write over one that is there.
+pub(crate) fn write_new(file: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    if file.exists() {
+        return Err(io::ErrorKind::AlreadyExists.into());
+    }
+    let mut draft = file.as_os_str().to_owned();
+    draft.push(".new");
+    // Left behind by a start that was killed.
+    fs::remove_file(&draft).ok();
+    let mut options = OpenOptions::new();
+    let mut handle = options.write(true).create_new(true).mode(mode).open(&draft)?;
+    let written = handle.write_all(bytes).and_then(|()| handle.sync_all());
+    let outcome = written.and_then(|()| fs::rename(&draft, file));
+    if outcome.is_err() {
+        fs::remove_file(&draft).ok();
+    }
+    outcome
+}
