@@ -129,7 +129,7 @@ fn measure_loads<'a>(
     }
     let (request, event) = (clients.tally.request_bytes, clients.tally.event_bytes);
     println!("\nBefore TLS a request has {request} bytes, an event {event}.");
-    println!("*: the senders paused at times, for the load generator was slower.\n");
+    println!("A *: the senders paused at times, for the load generator was the slower side.\n");
     match server.hash_stored_messages()? == clients.hash_heard_messages() {
         true => Ok(()),
         false => Err("what is stored is not what was delivered, or in another order".into()),
