@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::support::DEADLINE;
 use crate::support::client::{Client, Framing};
 use crate::support::server::{Folder, Server};
-use crate::support::tls::{Tls, config};
+use crate::support::tls::{End, Tls, config};
 use crate::support::websocket;
 use crate::support::world::World;
 
@@ -246,6 +246,24 @@ fn who_talks_without_a_login_is_closed_too_and_who_logged_in_is_not() {
         }
     }
     alice.must(json!({"command": "ping"}));
+}
+
+#[test]
+fn who_asks_without_a_login_and_does_not_read_is_closed_too() {
+    const REQUESTS: usize = 8000;
+    let server = Server::configured(json!({"limits": {"login_timeout_s": 1}}));
+    let mut deaf = Tls::connect(server.address);
+    deaf.write("{\"command\":\"get_icon\"}\n".repeat(REQUESTS).as_bytes());
+    // Came later, so that when its time is over, that of the deaf one is.
+    let (_, end) = {
+        let mut later = Tls::connect(server.address);
+        later.write(b"{\"command\":\"ping\"}\n");
+        later.read_to_end()
+    };
+    assert_eq!(end, End::CloseNotify);
+    let (answers, _) = deaf.read_to_end();
+    let answered = answers.iter().filter(|byte| **byte == b'\n').count();
+    assert!(answered < REQUESTS, "all {answered} were answered");
 }
 
 #[test]

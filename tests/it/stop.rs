@@ -3,6 +3,7 @@
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use rusqlite::Connection;
 use serde_json::json;
 
 use crate::support::client::{Client, Framing};
@@ -50,6 +51,37 @@ fn no_client_can_delay_the_end() {
     }
     for _ in 0..500 {
         deaf.send(json!({"command": "history", "channel": channel, "num": 500}));
+    }
+    let begun = Instant::now();
+    assert_eq!(server.stop("TERM"), Some(0));
+    assert!(begun.elapsed() < STOP_DEADLINE, "it took {:?}", begun.elapsed());
+}
+
+#[test]
+fn who_has_not_said_much_yet_is_told_as_well() {
+    let mut server = Server::start();
+    let mut undecided = Tls::connect(server.address);
+    let mut head = Tls::connect(server.address);
+    head.write(b"GET / HTTP/1.1\r\n");
+    let mut page = Tls::connect(server.address);
+    page.write(b"GET /health HTTP/1.1\r\nHost: h\r\nConnection: keep-alive\r\n\r\n");
+    page.take_until(b"}").unwrap();
+    assert_eq!(server.stop("TERM"), Some(0));
+    for tls in [&mut undecided, &mut head, &mut page] {
+        assert_eq!(tls.read_to_end(), (Vec::new(), End::CloseNotify));
+    }
+}
+
+#[test]
+fn another_program_that_holds_the_database_cannot_delay_the_end() {
+    let mut server = Server::start();
+    let mut alice = server.member("alice");
+    let mut bob = server.member("bob");
+    let channel = alice.general();
+    let database = Connection::open(server.folder.path().join("aster.db")).unwrap();
+    database.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    for client in [&mut alice, &mut bob] {
+        client.send(json!({"command": "send", "channel": channel, "content": "hello"}));
     }
     let begun = Instant::now();
     assert_eq!(server.stop("TERM"), Some(0));
