@@ -39,8 +39,6 @@ const SEGMENT_BYTES: usize = 64 * 1024;
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 const KEEPALIVE_PROBES: u32 = 4;
-/// How long sent bytes may go unacknowledged by the peer's kernel.
-const UNACKNOWLEDGED_TIMEOUT_MS: u32 = 120_000;
 
 /// One peer. Shared by its client's thread, the broadcaster and the registry of slots.
 pub(crate) struct Connection {
@@ -386,8 +384,8 @@ fn keep_alive(socket: &TcpStream) -> rustix::io::Result<()> {
     sockopt::set_socket_keepalive(socket, true)?;
     sockopt::set_tcp_keepidle(socket, KEEPALIVE_IDLE)?;
     sockopt::set_tcp_keepintvl(socket, KEEPALIVE_INTERVAL)?;
-    sockopt::set_tcp_keepcnt(socket, KEEPALIVE_PROBES)?;
-    sockopt::set_tcp_user_timeout(socket, UNACKNOWLEDGED_TIMEOUT_MS)
+    // No TCP_USER_TIMEOUT: it also ends a peer that is there, asked for much and reads late.
+    sockopt::set_tcp_keepcnt(socket, KEEPALIVE_PROBES)
 }
 
 fn tls_error(error: rustls::Error) -> Disconnect {
