@@ -1,6 +1,7 @@
 //! The Aster chat server. `ARCHITECTURE.md` tells how its parts work together.
 
 mod access;
+mod avatar;
 mod broadcaster;
 mod commands;
 pub mod config;

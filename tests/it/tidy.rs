@@ -9,9 +9,9 @@ const LAYERS: &[&[&str]] = &[
     &["error", "log", "id", "files", "stopping"],
     &["thread", "protocol"],
     &["config"],
-    &["access"],
+    &["access", "avatar"],
     &["store", "tls", "connection", "wire"],
-    &["broadcaster", "password", "throttle", "avatar"],
+    &["broadcaster", "password", "throttle"],
     &["commands"],
     &["session"],
     &["server", "admin"],
@@ -30,7 +30,8 @@ const PLACES: &[(&str, &[&str], &[&str])] = &[
 ];
 
 const FILE_LINES_MAX: usize = 450;
-const LINES_MAX: usize = 6000;
+/// Without comments and empty lines: what has to be read to know what the program does.
+const CODE_LINES_MAX: usize = 7500;
 
 /// A file of `src/`: its path there, its code without comments, its count of lines; both
 /// without its tests.
@@ -152,8 +153,10 @@ fn files_are_short_and_begin_with_their_purpose() {
         let text = fs::read_to_string(root().join("src").join(&source.path)).unwrap();
         assert!(text.starts_with("//! "), "src/{} does not say what it is for", source.path);
     }
-    let lines: usize = sources.iter().map(|source| source.lines).sum();
-    assert!(lines <= LINES_MAX, "src has {lines} lines");
+    let is_code = |(_, line): &&(usize, String)| !line.trim().is_empty();
+    let lines: usize =
+        sources.iter().map(|source| source.code.iter().filter(is_code).count()).sum();
+    assert!(lines <= CODE_LINES_MAX, "src has {lines} lines of code");
 }
 
 #[test]
