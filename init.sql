@@ -1,13 +1,16 @@
 -- The newest schema. It is compiled in and applied to an empty database by itself; nobody
--- runs it by hand. Changing it means adding a migration to src/store/schema.rs as well.
+-- runs it by hand. Changing it means adding a migration to src/store/migrations.rs as well.
 --
 -- uuids are 53-bit integers, the names of things on the wire. Dates are Unix seconds, UTC.
 -- Permissions are three bytes, two bits each, as on the wire.
 
 PRAGMA application_id = 0x41737472; -- "Astr": what tells our files from others'
-PRAGMA user_version = 1;            -- the schema's number
+PRAGMA user_version = 2;            -- the schema's number
 
--- What a running server was told, by name. 'base_permissions': a blob of three bytes.
+-- What a running server was told, by name:
+-- 'base_permissions'  a blob of three bytes
+-- 'name', 'icon'      text; they win over the configuration. The icon is base64 of a PNG
+-- 'access_version'    an integer that grows with every change of who may do what
 CREATE TABLE settings (
     name  TEXT PRIMARY KEY,
     value ANY NOT NULL
@@ -16,9 +19,12 @@ CREATE TABLE settings (
 CREATE TABLE members (
     uuid     INTEGER PRIMARY KEY,
     name     TEXT NOT NULL UNIQUE,
-    pfp      TEXT,              -- base64 of a PNG; null: the server's default picture
-    password TEXT NOT NULL      -- Argon2id in PHC form; empty: the first login sets it
+    pfp      TEXT,              -- base64 of a PNG, as they set it; null: they never did
+    password TEXT NOT NULL,     -- Argon2id in PHC form; empty: the first login sets it
+    made_pfp TEXT               -- drawn of the uuid, kept; null: drawn at the next start
 ) STRICT;
+
+CREATE INDEX members_without_made_pfp ON members (uuid) WHERE made_pfp IS NULL;
 
 CREATE TABLE groups (
     uuid        INTEGER PRIMARY KEY,
@@ -42,16 +48,23 @@ CREATE TABLE channels (
     position INTEGER NOT NULL       -- dense from 0
 ) STRICT;
 
--- What a channel allows or denies to one member or to the members of one group.
+-- What a channel allows or denies to one member, to the members of one group, or, with
+-- neither, to everybody.
 CREATE TABLE channel_overrides (
     channel_uuid INTEGER NOT NULL REFERENCES channels (uuid) ON DELETE CASCADE,
     member_uuid  INTEGER REFERENCES members (uuid) ON DELETE CASCADE,
     group_uuid   INTEGER REFERENCES groups (uuid) ON DELETE CASCADE,
     permissions  BLOB NOT NULL,
-    CHECK ((member_uuid IS NULL) <> (group_uuid IS NULL)),
+    CHECK (member_uuid IS NULL OR group_uuid IS NULL),
     UNIQUE (channel_uuid, member_uuid),
     UNIQUE (channel_uuid, group_uuid)
 ) STRICT;
+
+CREATE UNIQUE INDEX channel_overrides_for_everybody ON channel_overrides (channel_uuid)
+    WHERE member_uuid IS NULL AND group_uuid IS NULL;
+
+CREATE INDEX channel_overrides_by_member ON channel_overrides (member_uuid);
+CREATE INDEX channel_overrides_by_group ON channel_overrides (group_uuid);
 
 -- seq is the order of everything said; a uuid only names a message.
 CREATE TABLE messages (
@@ -79,6 +92,40 @@ CREATE TABLE nonces (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX nonces_by_date ON nonces (date);
+
+-- How far a member has read a channel: up to this place in the order, whether or not a message
+-- still stands there.
+CREATE TABLE read_marks (
+    member_uuid  INTEGER NOT NULL REFERENCES members (uuid) ON DELETE CASCADE,
+    channel_uuid INTEGER NOT NULL REFERENCES channels (uuid) ON DELETE CASCADE,
+    seq          INTEGER NOT NULL,
+    date         INTEGER NOT NULL,  -- that of the message marked
+    PRIMARY KEY (member_uuid, channel_uuid)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX read_marks_by_channel ON read_marks (channel_uuid);
+
+-- Who is kept out. One whose end has come is as good as gone.
+CREATE TABLE bans (
+    member_uuid INTEGER PRIMARY KEY REFERENCES members (uuid) ON DELETE CASCADE,
+    reason      TEXT,
+    until       INTEGER,            -- null: for ever
+    by_uuid     INTEGER REFERENCES members (uuid) ON DELETE SET NULL,
+    date        INTEGER NOT NULL
+) STRICT;
+
+-- Who did what to whom, when. Names as they were then; nothing here refers to anything, so
+-- that it outlives what it tells of.
+CREATE TABLE audit (
+    seq          INTEGER PRIMARY KEY AUTOINCREMENT,
+    date         INTEGER NOT NULL,
+    actor_uuid   INTEGER,           -- null: the owner's command line
+    actor_name   TEXT NOT NULL,
+    action       TEXT NOT NULL,     -- the name of a command
+    subject_uuid INTEGER,           -- null: the server
+    subject_name TEXT NOT NULL,
+    details      TEXT NOT NULL
+) STRICT;
 
 CREATE TABLE emoji (
     uuid INTEGER PRIMARY KEY,

@@ -20,7 +20,6 @@ use crate::protocol::{Picture, ServerName};
 /// The first start's file: every key at its default. A test holds the two together.
 const FIRST_FILE: &str = include_str!("../config.json");
 const ICON: &[u8] = include_bytes!("../assets/icon.png");
-const DEFAULT_PFP: &[u8] = include_bytes!("../assets/default.png");
 
 /// What the server uses: checked, with paths as seen from the working directory.
 #[derive(Debug, Clone)]
@@ -31,8 +30,8 @@ pub struct Config {
     pub name: ServerName,
     /// The server's icon.
     pub icon: Picture,
-    /// The picture of members who have none.
-    pub default_pfp: Picture,
+    /// The picture of members who have none, in place of one that is made for each.
+    pub default_pfp: Option<Picture>,
     /// The SQLite file.
     pub database_file: PathBuf,
     /// PEM, the server's certificate first.
@@ -85,9 +84,12 @@ impl Config {
         let text = match fs::read_to_string(file) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let text = FIRST_FILE.as_bytes();
-                write_new(file, text, 0o644).map_err(|error| StartupError::new(shown, error))?;
-                log::line(format_args!("wrote {} with the defaults", file.display()));
+                match write_new(file, FIRST_FILE.as_bytes(), 0o644) {
+                    Ok(()) => log::line(format_args!("wrote {shown} with the defaults")),
+                    // Somebody else's first start was faster.
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                    Err(error) => return Err(StartupError::new(shown, error)),
+                }
                 FIRST_FILE.to_owned()
             }
             Err(error) => return Err(StartupError::new(shown, error)),
@@ -114,8 +116,12 @@ impl Config {
         let name = ServerName::try_from(keys.text("name", "Aster Server")?).map_err(|_| {
             rule("name", "must have 1 to 32 bytes of UTF-8 and no control characters")
         })?;
-        let icon = keys.picture("icon", "assets/icon.png", folder, ICON)?;
-        let default_pfp = keys.picture("default_pfp", "assets/default.png", folder, DEFAULT_PFP)?;
+        let icon = keys.picture("icon", "assets/icon.png", folder)?;
+        let icon = match icon {
+            Some(icon) => icon,
+            None => Picture::from_png(ICON)?,
+        };
+        let default_pfp = keys.picture("default_pfp", "", folder)?;
         let database_file = folder.join(keys.path("database_file", "aster.db")?);
         let certificate_chain = folder.join(keys.path("certificate_chain", "cert.pem")?);
         let private_key = folder.join(keys.path("private_key", "key.pem")?);
@@ -253,31 +259,35 @@ impl Keys {
         Ok(PathBuf::from(path))
     }
 
-    /// The picture in the named file, or the built-in one where that file is missing.
+    /// The picture in the named file; `None` where none is named or that file is missing.
     fn picture(
         &mut self,
         key: &str,
         default: &str,
         folder: &Path,
-        built_in: &[u8],
-    ) -> Result<Picture, String> {
-        let path = self.path(key, default)?;
+    ) -> Result<Option<Picture>, String> {
+        let path = self.text(key, default)?;
+        if path.is_empty() {
+            return Ok(None);
+        }
         let file = folder.join(&path);
         let png = match fs::read(&file) {
             Ok(png) => png,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                if path != Path::new(default) {
+                if path != default {
                     log::line(format_args!(
-                        "{key}: no {}; the built-in picture is used",
+                        "{key}: no {}; it is as if none were named",
                         file.display()
                     ));
                 }
-                built_in.to_vec()
+                return Ok(None);
             }
             Err(error) => return Err(self.rule(key, format_args!("{}: {error}", file.display()))),
         };
-        Picture::from_png(&png)
-            .map_err(|problem| self.rule(key, format_args!("{} is {problem}", file.display())))
+        match Picture::from_png(&png) {
+            Ok(picture) => Ok(Some(picture)),
+            Err(problem) => Err(self.rule(key, format_args!("{} is {problem}", file.display()))),
+        }
     }
 
     fn finish(self) -> Result<(), String> {

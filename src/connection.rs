@@ -17,6 +17,7 @@
 use std::collections::VecDeque;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -44,6 +45,8 @@ const KEEPALIVE_PROBES: u32 = 4;
 pub(crate) struct Connection {
     socket: Arc<TcpStream>,
     backlog_bytes_max: usize,
+    /// Whether the server wants it to end.
+    is_unwanted: AtomicBool,
     tls: Mutex<Tls>,
 }
 
@@ -78,7 +81,8 @@ impl Connection {
         // Our own backlog bounds what waits.
         session.set_buffer_limit(None);
         let tls = Tls { session, backlog: Backlog::default(), peer_closed: false };
-        Ok(Self { socket, backlog_bytes_max, tls: Mutex::new(tls) })
+        let is_unwanted = AtomicBool::new(false);
+        Ok(Self { socket, backlog_bytes_max, is_unwanted, tls: Mutex::new(tls) })
     }
 
     /// The client's thread. TLS handshake; plaintext that came along is kept for `receive`.
@@ -191,6 +195,17 @@ impl Connection {
             }
         }
         Ok(())
+    }
+
+    /// Any thread. Wakes the client's thread, which answers no further request and says farewell.
+    pub(crate) fn hang_up(&self) {
+        self.is_unwanted.store(true, Ordering::SeqCst);
+        self.socket.shutdown(Shutdown::Read).ok();
+    }
+
+    /// The client's thread. Whether somebody hung up on its client.
+    pub(crate) fn is_unwanted(&self) -> bool {
+        self.is_unwanted.load(Ordering::SeqCst)
     }
 
     /// Any thread. Ends the connection at once; its client's thread notices.

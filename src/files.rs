@@ -12,9 +12,8 @@ pub(crate) fn write_new(file: &Path, bytes: &[u8], mode: u32) -> io::Result<()> 
         return Err(io::ErrorKind::AlreadyExists.into());
     }
     let mut draft = file.as_os_str().to_owned();
-    draft.push(".new");
-    // Left behind by a start that was killed.
-    fs::remove_file(&draft).ok();
+    // Of this process alone: another may be at its first start, too.
+    draft.push(format!(".{}.new", std::process::id()));
     let mut options = OpenOptions::new();
     let mut handle = options.write(true).create_new(true).mode(mode).open(&draft)?;
     let written = handle.write_all(bytes).and_then(|()| handle.sync_all());

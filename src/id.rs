@@ -4,6 +4,7 @@
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
 
 /// The largest uuid: what JavaScript's numbers hold exactly (protocol section 3).
@@ -55,26 +56,21 @@ id_types! {
     RemoteId;
 }
 
-/// Gives uuids that grow with time: 41 bits of milliseconds, then 12 bits of count.
-///
-/// Owned by the writer thread. *Invariant:* strictly increasing within a process; across a
-/// clock set back the database's own uniqueness is what counts (`WriteTx::fresh_id`).
-#[derive(Debug, Default)]
-pub(crate) struct IdGenerator {
-    last: u64,
-}
-
 /// 2020-01-01, so that 41 bits last until 2089.
 const EPOCH_MS: u64 = 1_577_836_800_000;
-const COUNT_BITS: u32 = 12;
+const RANDOM_BITS: u32 = 12;
 
-impl IdGenerator {
-    /// The next one, for a clock that stands at `now_ms` milliseconds since 1970.
-    pub(crate) fn next(&mut self, now_ms: u64) -> u64 {
-        let by_clock = (now_ms.saturating_sub(EPOCH_MS) << COUNT_BITS) & UUID_MAX;
-        self.last = by_clock.max(self.last + 1).min(UUID_MAX);
-        self.last
-    }
+/// A new uuid: 41 bits of milliseconds, so that neighbours in time are neighbours in the
+/// database, then 12 bits by lot, so that a uuid does not tell its holder how many others were
+/// given: something may be said in a channel that they may not know of.
+///
+/// Not unique by itself: see `WriteTx::fresh_id`. Fails when the system has no randomness.
+pub(crate) fn draw_uuid(now_ms: u64) -> Result<u64, &'static str> {
+    let mut lot = [0; 2];
+    SystemRandom::new().fill(&mut lot).map_err(|_| "no randomness")?;
+    let by_clock = now_ms.saturating_sub(EPOCH_MS) << RANDOM_BITS;
+    let by_lot = u64::from(u16::from_be_bytes(lot)) & ((1 << RANDOM_BITS) - 1);
+    Ok(((by_clock | by_lot) & UUID_MAX).max(1))
 }
 
 /// Milliseconds since 1970, UTC.
@@ -83,24 +79,23 @@ pub(crate) fn now_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// Seconds since 1970, UTC.
+pub(crate) fn now_s() -> i64 {
+    i64::try_from(now_ms() / 1000).unwrap_or(i64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn ids_grow_even_when_the_clock_stands_still_or_goes_back() {
-        let mut ids = IdGenerator::default();
-        let mut last = 0;
-        for now_ms in [EPOCH_MS + 5, EPOCH_MS + 5, EPOCH_MS + 9, EPOCH_MS, 0, EPOCH_MS + 10] {
-            let id = ids.next(now_ms);
-            assert!(id > last, "{id} after {last}");
-            last = id;
-        }
-    }
-
-    #[test]
-    fn ids_of_today_are_far_below_the_bound() {
-        assert!(IdGenerator::default().next(now_ms()) < UUID_MAX / 2);
+    fn uuids_are_of_their_time_and_tell_nothing_of_others() {
+        let drawn: Vec<u64> = (0..100).map(|_| draw_uuid(EPOCH_MS + 7).unwrap()).collect();
+        assert!(drawn.iter().all(|uuid| uuid >> RANDOM_BITS == 7));
+        let steps = drawn.windows(2).filter(|pair| pair[1] == pair[0] + 1).count();
+        assert!(steps < 5, "{drawn:?}");
+        assert!(draw_uuid(now_ms()).unwrap() < UUID_MAX / 2, "today is far below the bound");
+        assert!((1..4096).contains(&draw_uuid(0).unwrap()));
     }
 
     #[test]

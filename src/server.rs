@@ -30,7 +30,7 @@ use crate::log;
 use crate::password::PasswordHasher;
 use crate::session;
 use crate::stopping::Stopping;
-use crate::store::{Location, Store};
+use crate::store::{Defaults, Location, Store};
 use crate::thread::spawn_essential;
 use crate::throttle::{AddressKey, LoginThrottle};
 use crate::tls;
@@ -72,11 +72,10 @@ impl Server {
             Signals::new([SIGTERM, SIGINT]).map_err(|error| StartupError::new("signals", error))?;
         let (broadcaster, notices) = Broadcaster::new();
         let publisher = broadcaster.clone();
-        let publish = move |events| publisher.publish(events);
-        let store = Store::open(location, config.default_pfp.clone(), publish)?;
+        let publish = move |changes| publisher.publish(changes);
+        let store = Store::open(location, Defaults::of(&config), publish)?;
         let threads = |error: io::Error| StartupError::new("threads", error);
-        let broadcasting =
-            broadcaster::run(notices, Arc::clone(store.access())).map_err(threads)?;
+        let broadcasting = broadcaster::run(notices, store.access()).map_err(threads)?;
 
         let (offer, fingerprint) = tls::load(&config)?;
         let address = config.address;

@@ -98,7 +98,11 @@ impl Client<'_> {
 
     fn page(&self, path: &str, manner: Manner) -> Vec<u8> {
         match path {
-            "/" => http::encode_front_page(self.services.config.name.as_str(), manner),
+            "/" => {
+                let name = self.services.store.read(|db| db.server_name());
+                let name = name.unwrap_or_else(|_| self.services.config.name.as_str().to_owned());
+                http::encode_front_page(&name, manner)
+            }
             "/health" => {
                 let alive = self.services.store.read(|db| db.check_alive()).is_ok();
                 http::encode_health(alive, manner)
@@ -126,8 +130,9 @@ impl Client<'_> {
         let mut is_late = false;
         loop {
             is_late |= !session.is_logged_in() && Instant::now() >= login_deadline;
-            if session.is_leaving() || is_late || self.services.stopping.is_raised() {
-                let close_code = match (session.is_leaving(), is_late) {
+            let is_unwanted = is_late || self.connection.is_unwanted();
+            if session.is_leaving() || is_unwanted || self.services.stopping.is_raised() {
+                let close_code = match (session.is_leaving(), is_unwanted) {
                     (true, _) => CLOSE_NORMAL,
                     (false, true) => CLOSE_POLICY,
                     (false, false) => CLOSE_GOING_AWAY,
@@ -165,7 +170,7 @@ impl Client<'_> {
     }
 
     /// Blocks until more has come. False when that took too long; true also when the server
-    /// stops, which the caller looks at.
+    /// stops or hung up, which the caller looks at.
     fn wait_for_more(
         &mut self,
         session: &Session<'_>,
@@ -179,7 +184,11 @@ impl Client<'_> {
         };
         match self.connection.receive(&mut self.inbox, deadline) {
             Err(Disconnect::TimedOut) => Ok(false),
-            Err(Disconnect::Closed) if self.services.stopping.is_raised() => Ok(true),
+            Err(Disconnect::Closed)
+                if self.services.stopping.is_raised() || self.connection.is_unwanted() =>
+            {
+                Ok(true)
+            }
             outcome => outcome.map(|()| true),
         }
     }

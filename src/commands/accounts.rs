@@ -4,10 +4,10 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use crate::commands::{Answer, NoFields, Request, Session};
+use crate::commands::{Answer, NoFields, Request, Session, allow};
 use crate::config::Limits;
 use crate::error::Refusal;
-use crate::id::MemberId;
+use crate::id::{MemberId, now_s};
 use crate::protocol::packet::Nothing;
 use crate::protocol::{MemberName, Password, Picture, User};
 use crate::store;
@@ -66,37 +66,36 @@ pub(super) fn login(session: &mut Session<'_>, request: Login) -> Result<LoggedI
         (None, Some(uuid)) => store::Login::Member(uuid),
         (None, None) => return Err(Refusal::BadRequest),
     };
-    let outcome = check_password(session, &login, &passwd);
-    match outcome {
-        Ok(member) => {
-            session.log_in(member);
-            Ok(LoggedIn { uuid: member })
-        }
-        Err(refusal) => {
-            slow_down(session);
-            Err(refusal)
-        }
-    }
+    check_password(session, &login, &passwd).inspect_err(|_| slow_down(session))
 }
 
 fn check_password(
-    session: &Session<'_>,
+    session: &mut Session<'_>,
     login: &store::Login,
     password: &Password,
-) -> Result<MemberId, Refusal> {
+) -> Result<LoggedIn, Refusal> {
     let services = session.services;
-    let credentials = services.store.read(|db| db.find_credentials(login))?;
-    let credentials = credentials.ok_or(Refusal::NotFound)?;
+    let find = || services.store.read(|db| db.find_credentials(login))?.ok_or(Refusal::NotFound);
+    let mut credentials = find()?;
     let member = credentials.member;
     if credentials.password.is_unset() {
         let hash = services.hasher.hash(password)?;
-        let is_first = services.store.write(move |tx| tx.insert_first_password(member, &hash))?;
-        return if is_first { Ok(member) } else { Err(Refusal::Forbidden) };
+        credentials.password = hash.clone();
+        services.store.write(move |tx| {
+            allow(!tx.access().is_banned(member, now_s()))?;
+            allow(tx.insert_first_password(member, &hash)?)
+        })?;
+    } else {
+        allow(services.hasher.verify(password, &credentials.password)?)?;
+        allow(!services.store.access().is_banned(member, now_s()))?;
     }
-    match services.hasher.verify(password, &credentials.password)? {
-        true => Ok(member),
-        false => Err(Refusal::Forbidden),
+    session.log_in(member);
+    // Order: from here on a new password ends this connection; one that came before is seen.
+    if find()?.password != credentials.password {
+        session.log_out();
+        return Err(Refusal::Forbidden);
     }
+    Ok(LoggedIn { uuid: member })
 }
 
 /// Delays the answer to an address that fails or registers too often.
@@ -113,8 +112,8 @@ impl Request for Nick {}
 
 /// Another name for oneself; one's own current name changes nothing.
 pub(super) fn nick(session: &mut Session<'_>, request: Nick) -> Result<Nothing, Refusal> {
-    let (member, name) = (session.member()?, request.nick);
-    session.services.store.write(move |tx| match tx.find_member(&name)? {
+    let name = request.nick;
+    session.write(move |tx, member| match tx.find_member(&name)? {
         Some(holder) if holder == member => Ok(Nothing {}),
         Some(_) => Err(Refusal::Conflict),
         None => {
@@ -133,8 +132,7 @@ impl Request for Pfp {}
 
 /// Another picture for oneself.
 pub(super) fn pfp(session: &mut Session<'_>, request: Pfp) -> Result<Nothing, Refusal> {
-    let member = session.member()?;
-    session.services.store.write(move |tx| {
+    session.write(move |tx, member| {
         tx.update_pfp(member, request.data)?;
         tx.publish_member(member)?;
         Ok(Nothing {})
@@ -152,9 +150,8 @@ pub(super) fn change_password(
     session: &mut Session<'_>,
     request: ChangePassword,
 ) -> Result<Nothing, Refusal> {
-    let member = session.member()?;
     let hash = session.services.hasher.hash(&request.new_password)?;
-    session.services.store.write(move |tx| tx.update_password(member, &hash))?;
+    session.write(move |tx, member| tx.update_password(member, &hash))?;
     Ok(Nothing {})
 }
 
@@ -175,7 +172,7 @@ pub(super) fn get_user(
     session: &mut Session<'_>,
     request: GetUser,
 ) -> Result<Answer<User>, Refusal> {
-    let user = session.services.store.read(|db| db.find_user(request.uuid))?;
+    let user = session.read(|db, _| db.find_user(request.uuid))?;
     user.map(|data| Answer { data }).ok_or(Refusal::NotFound)
 }
 
@@ -184,7 +181,7 @@ pub(super) fn get_metadata(
     session: &mut Session<'_>,
     _: NoFields,
 ) -> Result<Answer<Vec<User>>, Refusal> {
-    Ok(Answer { data: session.services.store.read(|db| db.list_users())? })
+    Ok(Answer { data: session.read(|db, _| db.list_users())? })
 }
 
 /// Members with at least one connection.

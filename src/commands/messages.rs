@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::commands::{Answer, Request, Session};
+use crate::commands::{Answer, Request, Session, allow};
 use crate::config::Limits;
 use crate::error::Refusal;
 use crate::id::{ChannelId, MemberId, MessageId};
 use crate::protocol::packet::Nothing;
 use crate::protocol::{Event, Message, MessageText, Nonce, Permission};
-use crate::store::{NewMessage, Page, WriteTx};
+use crate::store::{AuditSubject, NewMessage, Page, WriteTx};
 
 /// Messages in one answer to `history` at most; asking for more is asking for this many.
 const HISTORY_MESSAGES_MAX: u32 = 500;
@@ -34,8 +34,9 @@ pub(super) struct Said {
 /// Says something in a channel; answered once it is on disk.
 pub(super) fn send(session: &mut Session<'_>, request: Send) -> Result<Said, Refusal> {
     let Send { content, channel, reply, nonce } = request;
-    let new = NewMessage { author: session.member()?, channel, content, reply };
-    session.services.store.write(move |tx| say(tx, new, nonce.as_ref()))
+    session.write(move |tx, author| {
+        say(tx, NewMessage { author, channel, content, reply }, nonce.as_ref())
+    })
 }
 
 fn say(tx: &mut WriteTx<'_>, new: NewMessage, nonce: Option<&Nonce>) -> Result<Said, Refusal> {
@@ -49,9 +50,7 @@ fn say(tx: &mut WriteTx<'_>, new: NewMessage, nonce: Option<&Nonce>) -> Result<S
     if let Some(reply) = new.reply {
         tx.find_seq(new.channel, reply)?.ok_or(Refusal::NotFound)?;
     }
-    if !access.allows(Permission::SendMessages) {
-        return Err(Refusal::Forbidden);
-    }
+    allow(access.allows(Permission::SendMessages))?;
     let message = tx.insert_message(new)?;
     let said = Said { message: message.uuid };
     if let Some(nonce) = nonce {
@@ -79,21 +78,18 @@ pub(super) fn history(
     session: &mut Session<'_>,
     request: History,
 ) -> Result<Answer<Vec<Message>>, Refusal> {
-    let member = session.member()?;
     let page = match (request.before_message, request.after_message) {
         (Some(message), _) => Page::Before(message),
         (None, Some(message)) => Page::After(message),
         (None, None) => Page::Newest,
     };
     let num = request.num.min(HISTORY_MESSAGES_MAX);
-    let data = session.services.store.read(|db| {
+    let data = session.read(|db, member| {
         let access = db.access().find_channel(member, request.channel).ok_or(Refusal::NotFound)?;
         // Order: a message that is not there (404) before a permission that is missing (403).
         let messages = db.list_messages(request.channel, page, num)?;
-        match access.allows(Permission::ReadMessages) {
-            true => Ok(messages),
-            false => Err(Refusal::Forbidden),
-        }
+        allow(access.allows(Permission::ReadMessages))?;
+        Ok(messages)
     })?;
     Ok(Answer { data })
 }
@@ -111,13 +107,10 @@ impl Request for Edit {
 
 /// Another text for what one said oneself.
 pub(super) fn edit(session: &mut Session<'_>, request: Edit) -> Result<Nothing, Refusal> {
-    let member = session.member()?;
     let Edit { message, new_content } = request;
-    session.services.store.write(move |tx| {
+    session.write(move |tx, member| {
         let found = find_message(tx, member, message)?;
-        if found.author != member {
-            return Err(Refusal::Forbidden);
-        }
+        allow(found.author == member)?;
         tx.update_message(message, &new_content)?;
         let new_content = new_content.into_string();
         tx.publish(Event::MessageEdited { channel: found.channel, message, new_content });
@@ -133,11 +126,15 @@ impl Request for Delete {}
 
 /// Removes what one said oneself, or what others said where one may manage messages.
 pub(super) fn delete(session: &mut Session<'_>, request: Delete) -> Result<Nothing, Refusal> {
-    let (member, message) = (session.member()?, request.message);
-    session.services.store.write(move |tx| {
+    let message = request.message;
+    session.write(move |tx, member| {
         let found = find_message(tx, member, message)?;
-        if found.author != member && !found.may_manage {
-            return Err(Refusal::Forbidden);
+        if found.author != member {
+            allow(found.may_manage)?;
+            let author = tx.find_name(found.author)?.unwrap_or_default();
+            let details = format!("message {message} of {author}");
+            let channel = AuditSubject::new(found.channel.raw(), found.channel_name);
+            tx.record(Some(member), "delete", channel, &details)?;
         }
         tx.delete_message(message)?;
         tx.publish(Event::MessageDeleted { channel: found.channel, message });
@@ -149,6 +146,7 @@ pub(super) fn delete(session: &mut Session<'_>, request: Delete) -> Result<Nothi
 struct Found {
     author: MemberId,
     channel: ChannelId,
+    channel_name: String,
     may_manage: bool,
 }
 
@@ -156,5 +154,7 @@ struct Found {
 fn find_message(tx: &WriteTx<'_>, member: MemberId, message: MessageId) -> Result<Found, Refusal> {
     let (author, channel) = tx.find_message(message)?.ok_or(Refusal::NotFound)?;
     let access = tx.access().find_channel(member, channel).ok_or(Refusal::NotFound)?;
-    Ok(Found { author, channel, may_manage: access.allows(Permission::ManageMessages) })
+    let channel_name = access.channel.name.clone();
+    let may_manage = access.allows(Permission::ManageMessages);
+    Ok(Found { author, channel, channel_name, may_manage })
 }

@@ -4,7 +4,11 @@
 //! checked types, never JSON.
 
 mod accounts;
+mod channels;
+mod groups;
 mod messages;
+mod moderation;
+mod reading;
 mod server;
 mod sync;
 
@@ -17,12 +21,14 @@ use crate::broadcaster::{Broadcaster, ConnectionId, Listener, Presence};
 use crate::config::{Config, Limits};
 use crate::connection::Connection;
 use crate::error::{Refusal, Status};
-use crate::id::MemberId;
+use crate::id::{MemberId, now_s};
 use crate::log;
 use crate::password::PasswordHasher;
+use crate::protocol::Topic;
+use crate::protocol::event::Topics;
 use crate::protocol::packet::{UNKNOWN, encode_refusal, encode_response, parse_envelope};
 use crate::stopping::Stopping;
-use crate::store::Store;
+use crate::store::{Reader, Store, WriteTx};
 use crate::throttle::{AddressKey, LoginThrottle};
 use crate::wire::Framing;
 
@@ -48,6 +54,27 @@ static COMMANDS: &[Row] = &[
     row!("get_emoji", Anyone, server::get_emoji),
     row!("list_channels", Members, server::list_channels),
     row!("list_groups", Members, server::list_groups),
+    row!("set_name", Members, server::set_name),
+    row!("set_icon", Members, server::set_icon),
+    row!("create_emoji", Members, server::create_emoji),
+    row!("delete_emoji", Members, server::delete_emoji),
+    row!("mark_as_read", Members, reading::mark_as_read),
+    row!("get_last_reads", Members, reading::get_last_reads),
+    row!("get_num_unread", Members, reading::get_num_unread),
+    row!("create_channel", Members, channels::create_channel),
+    row!("update_channel", Members, channels::update_channel),
+    row!("delete_channel", Members, channels::delete_channel),
+    row!("create_group", Members, groups::create_group),
+    row!("update_group", Members, groups::update_group),
+    row!("delete_group", Members, groups::delete_group),
+    row!("update_user_groups", Members, groups::update_user_groups),
+    row!("get_base_permissions", Members, groups::get_base_permissions),
+    row!("set_base_permissions", Members, groups::set_base_permissions),
+    row!("get_permissions", Members, groups::get_permissions),
+    row!("kick", Members, moderation::kick),
+    row!("ban", Members, moderation::ban),
+    row!("unban", Members, moderation::unban),
+    row!("list_bans", Members, moderation::list_bans),
     row!("sync_set", Members, sync::sync_set),
     row!("sync_get", Members, sync::sync_get),
     row!("sync_set_servers", Members, sync::sync_set_servers),
@@ -111,7 +138,10 @@ pub(crate) fn answer(session: &mut Session<'_>, text: &str) -> String {
     };
     let outcome = match COMMANDS.iter().find(|row| row.name == command) {
         None => Err(Refusal::BadRequest),
-        Some(row) => (row.run)(session, &Call { row, text, label }),
+        Some(row) => {
+            session.hear_of(row.name);
+            (row.run)(session, &Call { row, text, label })
+        }
     };
     outcome.unwrap_or_else(|refusal| {
         if let Refusal::Internal(cause) = &refusal {
@@ -179,6 +209,8 @@ pub(crate) struct Session<'s> {
     framing: Framing,
     address: AddressKey,
     login: Option<Login>,
+    /// What this connection asked for, and so may be told of unasked.
+    topics: Topics,
     leaving: bool,
 }
 
@@ -197,7 +229,8 @@ impl<'s> Session<'s> {
         framing: Framing,
         address: AddressKey,
     ) -> Self {
-        Self { services, id, connection, framing, address, login: None, leaving: false }
+        let topics = Topics::default();
+        Self { services, id, connection, framing, address, login: None, topics, leaving: false }
     }
 
     /// Whether the client has logged in.
@@ -215,11 +248,79 @@ impl<'s> Session<'s> {
         self.login.as_ref().map(|login| login.member).ok_or(Refusal::Unauthorised)
     }
 
+    /// Reads in the member's name: `Forbidden` if they were banned meanwhile. See `Store::read`.
+    fn read<T>(
+        &self,
+        work: impl FnOnce(&Reader<'_>, MemberId) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        let member = self.member()?;
+        self.services.store.read(|db| {
+            allow(!db.access().is_banned(member, now_s()))?;
+            work(db, member)
+        })
+    }
+
+    /// Writes in the member's name: `Forbidden` if they were banned meanwhile. See `Store::write`.
+    fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut WriteTx<'_>, MemberId) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let member = self.member()?;
+        self.services.store.write(move |tx| {
+            allow(!tx.access().is_banned(member, now_s()))?;
+            work(tx, member)
+        })
+    }
+
+    /// Writes what others see at once, in the member's name, and waits until they were told: a
+    /// client of today looks for the channel it made as soon as it has the response.
+    fn act<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut WriteTx<'_>, MemberId) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let outcome = self.write(work)?;
+        self.services.broadcaster.catch_up();
+        Ok(outcome)
+    }
+
+    /// Acts on who may do what, in the member's name. Whatever `work` checked itself, what comes
+    /// of it must be theirs to give: see `Access::may_become`.
+    fn govern<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut WriteTx<'_>, MemberId) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        self.act(move |tx, actor| {
+            let outcome = work(tx, actor)?;
+            let before = tx.settle()?;
+            allow(before.is_none_or(|before| before.may_become(tx.access(), actor)))?;
+            Ok(outcome)
+        })
+    }
+
+    /// From its first request for a topic on, the connection is told when that changes.
+    fn hear_of(&mut self, command: &str) {
+        let Some(topic) = Topic::of(command) else { return };
+        if self.topics.insert(topic) && self.is_logged_in() {
+            self.services.broadcaster.add_topic(self.id, topic);
+        }
+    }
+
     /// From here on the connection is told what concerns this member.
     fn log_in(&mut self, member: MemberId) {
         let connection = Arc::clone(&self.connection);
-        let listener = Listener { connection, framing: self.framing, member };
+        let (framing, topics) = (self.framing, self.topics);
+        let listener = Listener { connection, framing, member, topics };
         let presence = self.services.broadcaster.join(self.id, listener);
         self.login = Some(Login { member, _presence: presence });
     }
+
+    /// Undoes a login that turned out to be none.
+    fn log_out(&mut self) {
+        self.login = None;
+    }
+}
+
+/// Whoever is not allowed is refused.
+fn allow(is_allowed: bool) -> Result<(), Refusal> {
+    if is_allowed { Ok(()) } else { Err(Refusal::Forbidden) }
 }

@@ -22,15 +22,15 @@ impl Request for SyncSet {}
 /// Replaces what one is called everywhere.
 pub(super) fn sync_set(session: &mut Session<'_>, request: SyncSet) -> Result<Nothing, Refusal> {
     let SyncSet { uname, pfp } = request;
-    let identity = SyncIdentity { user_uuid: session.member()?, uname, pfp };
-    session.services.store.write(move |tx| tx.update_sync_identity(&identity))?;
+    session.write(move |tx, member| {
+        tx.update_sync_identity(&SyncIdentity { user_uuid: member, uname, pfp })
+    })?;
     Ok(Nothing {})
 }
 
 /// What one is called everywhere.
 pub(super) fn sync_get(session: &mut Session<'_>, _: NoFields) -> Result<SyncIdentity, Refusal> {
-    let member = session.member()?;
-    let identity = session.services.store.read(|db| db.find_sync_identity(member))?;
+    let identity = session.read(|db, member| db.find_sync_identity(member))?;
     identity.ok_or(Refusal::NotFound)
 }
 
@@ -62,9 +62,8 @@ pub(super) fn sync_set_servers(
     session: &mut Session<'_>,
     request: SyncSetServers,
 ) -> Result<Nothing, Refusal> {
-    let member = session.member()?;
     let servers: Vec<_> = request.servers.into_iter().map(|entry| entry.server).collect();
-    session.services.store.write(move |tx| tx.update_sync_servers(member, &servers))?;
+    session.write(move |tx, member| tx.update_sync_servers(member, &servers))?;
     Ok(Nothing {})
 }
 

@@ -2,13 +2,15 @@
 
 pub mod event;
 pub mod names;
+pub mod overrides;
 pub mod packet;
 pub mod permissions;
 pub mod picture;
 pub mod types;
 
-pub use event::Event;
-pub use names::{MemberName, MessageText, Nonce, Password, ServerName};
-pub use permissions::{Permission, Permissions, Subject};
+pub use event::{Event, Topic};
+pub use names::{BanReason, EmojiName, MemberName, MessageText, Nonce, Password, ServerName};
+pub use overrides::{Overrides, Subject};
+pub use permissions::{Permission, PermissionSet, Permissions};
 pub use picture::Picture;
-pub use types::{Channel, Emoji, Group, Message, SyncIdentity, SyncServer, User};
+pub use types::{Ban, Channel, Colour, Emoji, Group, Message, SyncIdentity, SyncServer, User};

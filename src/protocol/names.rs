@@ -12,6 +12,10 @@ pub const SERVER_NAME_BYTES_MAX: usize = 32;
 pub const PASSWORD_BYTES_MAX: usize = 1024;
 /// Bytes of a nonce at most.
 pub const NONCE_BYTES_MAX: usize = 64;
+/// Characters of an emoji's name at most.
+pub const EMOJI_NAME_CHARS_MAX: usize = 32;
+/// Bytes of a ban's reason at most.
+pub const BAN_REASON_BYTES_MAX: usize = 1024;
 
 /// The trimmed name, unless it is blank or holds a control character.
 fn trimmed(name: &str) -> Result<&str, &'static str> {
@@ -68,6 +72,51 @@ impl TryFrom<String> for ServerName {
 
 impl ServerName {
     /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// An emoji's name: 1 to 32 of a-z, 0-9, `_` and `-` (protocol section 10).
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct EmojiName(String);
+
+impl TryFrom<String> for EmojiName {
+    type Error = &'static str;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        let is_allowed = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
+        if (1..=EMOJI_NAME_CHARS_MAX).contains(&name.len()) && name.bytes().all(is_allowed) {
+            Ok(Self(name))
+        } else {
+            Err("no name for an emoji")
+        }
+    }
+}
+
+impl EmojiName {
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Why somebody is banned: kept verbatim, at most 1,024 bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct BanReason(String);
+
+impl TryFrom<String> for BanReason {
+    type Error = &'static str;
+
+    fn try_from(reason: String) -> Result<Self, Self::Error> {
+        if reason.len() <= BAN_REASON_BYTES_MAX { Ok(Self(reason)) } else { Err("a long reason") }
+    }
+}
+
+impl BanReason {
+    /// The reason.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -171,6 +220,17 @@ mod tests {
     fn server_names_are_counted_in_bytes() {
         assert!(ServerName::try_from("u".repeat(32)).is_ok());
         assert!(ServerName::try_from("ü".repeat(17)).is_err());
+    }
+
+    #[test]
+    fn emoji_names_have_few_letters_and_reasons_an_end() {
+        let name = |text: &str| EmojiName::try_from(text.to_owned()).is_ok();
+        assert!(name("party_parrot-2") && name(&"x".repeat(32)));
+        for wrong in ["", "Party", "party parrot", "ü", ":tea:", &"x".repeat(33)] {
+            assert!(!name(wrong), "{wrong}");
+        }
+        assert!(BanReason::try_from("ü".repeat(512)).is_ok());
+        assert!(BanReason::try_from("ü".repeat(513)).is_err());
     }
 
     #[test]

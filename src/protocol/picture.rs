@@ -18,6 +18,11 @@ const DECODER_BYTES_MAX: usize = 1 << 20;
 pub struct Picture(String);
 
 impl Picture {
+    /// The base64.
+    pub fn as_base64(&self) -> &str {
+        &self.0
+    }
+
     /// The base64, given away.
     pub fn into_base64(self) -> String {
         self.0

@@ -1,11 +1,10 @@
 //! The types of protocol section 3. Fields carry their names on the wire.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::id::{ChannelId, EmojiId, GroupId, MemberId, MessageId, RemoteId};
-use crate::protocol::permissions::{Permissions, Subject};
+use crate::protocol::overrides::Overrides;
+use crate::protocol::permissions::Permissions;
 
 /// A member, as others see them. There is no password in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -32,7 +31,7 @@ pub struct Channel {
     /// Its place in the list, dense from 0.
     pub position: u64,
     /// What it overrides, and for whom.
-    pub permissions: BTreeMap<Subject, Permissions>,
+    pub permissions: Overrides,
 }
 
 /// Something a member said.
@@ -61,12 +60,48 @@ pub struct Group {
     pub uuid: GroupId,
     /// Its name, at most 32 bytes.
     pub name: String,
-    /// 0xRRGGBB.
-    pub colour: u32,
+    /// What its members are shown in.
+    pub colour: Colour,
     /// Its rank, dense from 0, the highest.
     pub position: u64,
     /// What it allows and denies everywhere.
     pub permissions: Permissions,
+}
+
+/// 0xRRGGBB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "u32")]
+pub struct Colour(u32);
+
+impl TryFrom<u32> for Colour {
+    type Error = &'static str;
+
+    /// Fails above 0xFFFFFF.
+    fn try_from(raw: u32) -> Result<Self, Self::Error> {
+        if raw <= 0xff_ffff { Ok(Self(raw)) } else { Err("no colour") }
+    }
+}
+
+impl Colour {
+    /// The number.
+    pub fn raw(self) -> u32 {
+        self.0
+    }
+}
+
+/// That a member is kept out, as `list_bans` tells it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Ban {
+    /// Who.
+    pub user: MemberId,
+    /// Why, if that was said.
+    pub reason: Option<String>,
+    /// When it ends, Unix seconds, UTC; never if that was not said.
+    pub until: Option<i64>,
+    /// Who banned them.
+    pub by: Option<MemberId>,
+    /// When, Unix seconds, UTC.
+    pub date: i64,
 }
 
 /// A small picture with a name.

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 
+use crate::avatar;
 use crate::error::Refusal;
 use crate::id::MemberId;
 use crate::protocol::{Event, MemberName, Picture, User};
@@ -55,6 +56,24 @@ pub(crate) struct Credentials {
     pub password: PasswordHash,
 }
 
+/// Draws the pictures that are still to be made, so that lists of members need not. At a
+/// server's start.
+pub(super) fn draw_missing_pfps(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let members: Vec<MemberId> = transaction
+        .prepare("SELECT uuid FROM members WHERE made_pfp IS NULL")?
+        .query_map([], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    for member in members {
+        // Should that fail, it is said when somebody asks for the picture.
+        let Ok(pfp) = avatar::draw(member) else { continue };
+        transaction
+            .prepare_cached("UPDATE members SET made_pfp = ?2 WHERE uuid = ?1")?
+            .execute(params![member, pfp.into_base64()])?;
+    }
+    transaction.commit()
+}
+
 impl Reader<'_> {
     /// The credentials of the member that a login names.
     pub(crate) fn find_credentials(&self, login: &Login) -> Result<Option<Credentials>, Refusal> {
@@ -81,35 +100,49 @@ impl Reader<'_> {
         Ok(statement.query_row([name.as_str()], |row| row.get(0)).optional()?)
     }
 
+    /// A member's name.
+    pub(crate) fn find_name(&self, member: MemberId) -> Result<Option<String>, Refusal> {
+        let mut statement =
+            self.connection.prepare_cached("SELECT name FROM members WHERE uuid = ?1")?;
+        Ok(statement.query_row([member], |row| row.get(0)).optional()?)
+    }
+
     /// A member, as others see them.
     pub(crate) fn find_user(&self, member: MemberId) -> Result<Option<User>, Refusal> {
         let mut statement = self
             .connection
-            .prepare_cached("SELECT uuid, name, pfp FROM members WHERE uuid = ?1")?;
-        Ok(statement.query_row([member], |row| self.user(row)).optional()?)
+            .prepare_cached("SELECT uuid, name, pfp, made_pfp FROM members WHERE uuid = ?1")?;
+        let found = statement.query_row([member], stored).optional()?;
+        found.map(|stored| self.user(stored)).transpose()
     }
 
     /// All members, by uuid.
     pub(crate) fn list_users(&self) -> Result<Vec<User>, Refusal> {
-        let mut statement =
-            self.connection.prepare_cached("SELECT uuid, name, pfp FROM members ORDER BY uuid")?;
-        let users = statement.query_map([], |row| self.user(row))?;
-        Ok(users.collect::<Result<_, _>>()?)
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT uuid, name, pfp, made_pfp FROM members ORDER BY uuid")?;
+        let users = statement.query_map([], stored)?;
+        users.map(|stored| self.user(stored?)).collect()
     }
 
-    /// From the columns uuid, name, pfp.
-    fn user(&self, row: &Row<'_>) -> rusqlite::Result<User> {
-        let uuid = row.get(0)?;
-        let pfp: Option<String> = row.get(2)?;
+    /// With the picture they set, else the default where there is one, else the one made for them.
+    fn user(&self, (uuid, name, pfp, made_pfp): Stored) -> Result<User, Refusal> {
         let groups = self.access().groups_of(uuid).to_vec();
-        Ok(User {
-            uuid,
-            name: row.get(1)?,
-            pfp: pfp.unwrap_or_else(|| self.shared.default_pfp.clone()),
-            group_uuid: groups.first().map_or(0, |group| group.raw()),
-            groups,
-        })
+        let default = || self.shared.defaults.pfp.clone().map(Picture::into_base64);
+        let pfp = match pfp.or_else(default).or(made_pfp) {
+            Some(pfp) => pfp,
+            None => avatar::draw(uuid)?.into_base64(),
+        };
+        let group_uuid = groups.first().map_or(0, |group| group.raw());
+        Ok(User { uuid, name, pfp, group_uuid, groups })
     }
+}
+
+/// The columns uuid, name, pfp, made_pfp.
+type Stored = (MemberId, String, Option<String>, Option<String>);
+
+fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
 }
 
 impl WriteTx<'_> {
@@ -120,16 +153,19 @@ impl WriteTx<'_> {
         password: &PasswordHash,
     ) -> Result<MemberId, Refusal> {
         let uuid: MemberId = self.fresh_id("SELECT 1 FROM members WHERE uuid = ?1")?;
+        let made_pfp = avatar::draw(uuid)?.into_base64();
         self.connection
-            .prepare_cached("INSERT INTO members (uuid, name, password) VALUES (?1, ?2, ?3)")?
-            .execute(params![uuid, name.as_str(), password.0])?;
+            .prepare_cached(
+                "INSERT INTO members (uuid, name, password, made_pfp) VALUES (?1, ?2, ?3, ?4)",
+            )?
+            .execute(params![uuid, name.as_str(), password.0, made_pfp])?;
         Ok(uuid)
     }
 
     /// Tells everyone how a member looks from here on.
     pub(crate) fn publish_member(&mut self, member: MemberId) -> Result<(), Refusal> {
         let user = self.find_user(member)?.ok_or_else(|| Refusal::internal("no such member"))?;
-        self.publish(Event::MemberChanged(user));
+        self.publish(Event::MembersChanged(vec![user]));
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension, Row, params};
 
 use crate::error::Refusal;
-use crate::id::{ChannelId, MemberId, MessageId, now_ms};
+use crate::id::{ChannelId, MemberId, MessageId, now_s};
 use crate::protocol::{Message, MessageText, Nonce};
 use crate::store::{Reader, WriteTx};
 
@@ -51,10 +51,6 @@ fn message(row: &Row<'_>) -> rusqlite::Result<Message> {
         edited: row.get(5)?,
         reply: row.get(6)?,
     })
-}
-
-fn now_s() -> i64 {
-    i64::try_from(now_ms() / 1000).unwrap_or(i64::MAX)
 }
 
 impl Reader<'_> {

@@ -3,20 +3,28 @@
 //! SQL stands in this folder and in `init.sql` only, beside the function that uses it. The
 //! verbs are methods of `Reader` and `WriteTx`, a file for each family of tables.
 
+mod access;
 mod accounts;
+mod channels;
+mod groups;
 mod messages;
+mod migrations;
+mod moderation;
 mod readers;
+mod reading;
 mod schema;
 mod server;
 mod sync;
 mod writer;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
+use rusqlite::Connection;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
 use crate::access::Access;
+use crate::config::Config;
 use crate::error::{Refusal, StartupError};
 use crate::id::{ChannelId, EmojiId, GroupId, MemberId, MessageId, RemoteId};
 use crate::log;
@@ -24,10 +32,12 @@ use crate::protocol::{Event, Picture};
 
 pub(crate) use accounts::{Login, PasswordHash};
 pub(crate) use messages::{NewMessage, Page};
+pub(crate) use moderation::{AuditEntry, AuditSubject};
 pub(crate) use readers::Reader;
 pub(crate) use writer::WriteTx;
 
 use readers::Readers;
+use schema::OpenError;
 use writer::Writer;
 
 /// Where the database is.
@@ -47,14 +57,64 @@ impl Location {
             Self::Memory => Path::new("file:/aster?vfs=memdb"),
         }
     }
+
+    fn failed(&self, error: OpenError) -> StartupError {
+        match self {
+            Self::File(path) => StartupError::new(path.display(), error),
+            Self::Memory => StartupError::new("database in memory", error),
+        }
+    }
+}
+
+/// What a commit did that others are to know.
+#[derive(Debug)]
+pub(crate) enum Change {
+    /// Something to tell those whom it concerns.
+    Event(Event),
+    /// Who may do what, from here on.
+    Access(Arc<Access>),
+    /// Whatever connections this member has end here.
+    Disconnect(MemberId),
+}
+
+/// What the configuration says, where the database says nothing else.
+#[derive(Debug, Clone)]
+pub(crate) struct Defaults {
+    /// The server's name.
+    pub name: String,
+    /// The server's icon, base64 of a PNG.
+    pub icon: String,
+    /// The picture of members who have none; made of their uuids where there is no such picture.
+    pub pfp: Option<Picture>,
+}
+
+impl Defaults {
+    /// As the configuration has them.
+    pub(crate) fn of(config: &Config) -> Self {
+        Self {
+            name: config.name.as_str().to_owned(),
+            icon: config.icon.as_base64().to_owned(),
+            pfp: config.default_pfp.clone(),
+        }
+    }
 }
 
 /// What every statement may need besides the database.
 #[derive(Debug)]
 struct Shared {
-    access: Arc<Access>,
-    /// The picture of members who have none.
-    default_pfp: String,
+    /// As last committed by this process. Locked for the time of a clone only.
+    access: RwLock<Arc<Access>>,
+    defaults: Defaults,
+}
+
+impl Shared {
+    fn access(&self) -> Arc<Access> {
+        Arc::clone(&self.access.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn replace_access(&self, access: Arc<Access>) {
+        *self.access.write().unwrap_or_else(PoisonError::into_inner) = access;
+    }
 }
 
 /// The database, for all threads.
@@ -67,34 +127,61 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Opens the database, making it if it is not there, and starts the writer thread.
-    /// `publish` is called on that thread with the events of each commit, in commit order.
+    /// Opens the database for a server, making it if it is not there, and starts the writer
+    /// thread. `publish` is called on that thread with the changes of each commit, in order.
     ///
-    /// Fails on a database that is not ours, newer, damaged or unreachable.
+    /// Fails on a database that is not ours, newer, damaged or unreachable, or that another
+    /// server uses.
     pub(crate) fn open(
         location: &Location,
-        default_pfp: Picture,
-        publish: impl Fn(Vec<Event>) + Send + 'static,
+        defaults: Defaults,
+        publish: impl Fn(Vec<Change>) + Send + 'static,
     ) -> Result<Self, StartupError> {
-        let shown = match location {
-            Location::File(path) => path.display().to_string(),
-            Location::Memory => "database in memory".to_owned(),
+        Self::open_locked(location, defaults, publish).map_err(|error| location.failed(error))
+    }
+
+    /// Opens the database for the owner's command line, whether or not a server uses it; one
+    /// that does notices what is written. Fails as `open` does, but for that.
+    pub(crate) fn open_beside(
+        location: &Location,
+        defaults: Defaults,
+    ) -> Result<Self, StartupError> {
+        let open = || {
+            schema::prepare(location)?;
+            Self::open_with(location, schema::open_newest(location)?, defaults, drop, None)
         };
-        let failed = |error: &dyn std::fmt::Display| StartupError::new(&shown, error);
-        let lock = schema::lock(location).map_err(|error| failed(&error))?;
-        let connection = schema::open(location).map_err(|error| failed(&error))?;
-        let access = server::load_access(&connection).map_err(|error| failed(&error))?;
-        let shared =
-            Arc::new(Shared { access: Arc::new(access), default_pfp: default_pfp.into_base64() });
-        let readers = Readers::open(location).map_err(|error| failed(&error))?;
-        let writer = Writer::start(connection, Arc::clone(&shared), publish)
-            .map_err(|error| failed(&error))?;
+        open().map_err(|error| location.failed(error))
+    }
+
+    fn open_locked(
+        location: &Location,
+        defaults: Defaults,
+        publish: impl Fn(Vec<Change>) + Send + 'static,
+    ) -> Result<Self, OpenError> {
+        let lock = schema::lock(location)?;
+        let mut connection = schema::open(location)?;
+        accounts::draw_missing_pfps(&mut connection)?;
+        Self::open_with(location, connection, defaults, publish, lock)
+    }
+
+    fn open_with(
+        location: &Location,
+        connection: Connection,
+        defaults: Defaults,
+        publish: impl Fn(Vec<Change>) + Send + 'static,
+        lock: Option<schema::ServerLock>,
+    ) -> Result<Self, OpenError> {
+        let access = RwLock::new(Arc::new(access::load_access(&connection)?));
+        let shared = Arc::new(Shared { access, defaults });
+        let readers = Readers::open(location)?;
+        let writer =
+            Writer::start(connection, Arc::clone(&shared), publish).map_err(OpenError::Io)?;
         Ok(Self { shared, readers, writer, _lock: lock })
     }
 
-    /// The snapshot of who may do what.
-    pub(crate) fn access(&self) -> &Arc<Access> {
-        &self.shared.access
+    /// The newest snapshot of who may do what.
+    pub(crate) fn access(&self) -> Arc<Access> {
+        self.shared.access()
     }
 
     /// Lends a reading connection to `work`. Waits while all are lent, never for the writer.
@@ -102,7 +189,7 @@ impl Store {
         &self,
         work: impl FnOnce(&Reader<'_>) -> Result<T, Refusal>,
     ) -> Result<T, Refusal> {
-        self.readers.lend(|connection| work(&Reader::new(connection, &self.shared)))?
+        self.readers.lend(|connection| work(&Reader::begin(connection, &self.shared)?))?
     }
 
     /// Has `work` run by the writer thread, in one transaction with whatever else is

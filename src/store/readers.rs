@@ -1,31 +1,56 @@
 //! A few reading connections, lent out by a channel. In WAL mode none waits for the writer.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use rusqlite::Connection;
+use rusqlite::{Connection, Transaction};
 
 use crate::access::Access;
 use crate::error::Refusal;
+use crate::store::access::{access_version, load_access};
 use crate::store::{Location, Shared, schema};
 
 /// How long closing waits for connections that are still lent.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// One reading connection, for the time of one request.
+/// The database at one point of the order of commits, for the time of one request.
 pub(crate) struct Reader<'c> {
     pub(super) connection: &'c Connection,
     pub(super) shared: &'c Shared,
+    pub(super) access: Arc<Access>,
+    /// Dropping it ends the transaction. `None` within the writer's own.
+    _transaction: Option<Transaction<'c>>,
 }
 
 impl<'c> Reader<'c> {
-    pub(super) fn new(connection: &'c Connection, shared: &'c Shared) -> Self {
-        Self { connection, shared }
+    /// Within a transaction of its own: all that it reads, and the snapshot of who may do
+    /// what, are of one and the same commit.
+    pub(super) fn begin(connection: &'c Connection, shared: &'c Shared) -> Result<Self, Refusal> {
+        let transaction = connection.unchecked_transaction()?;
+        // Order: this first read fixes the commit. One that this process has not been told of
+        // yet, or that another process made, is looked up in the database.
+        let version = access_version(connection)?;
+        let newest = shared.access();
+        let access = match newest.version == version {
+            true => newest,
+            false => Arc::new(load_access(connection)?),
+        };
+        Ok(Self { connection, shared, access, _transaction: Some(transaction) })
     }
 
-    /// The snapshot that holds for this statement.
-    pub(crate) fn access(&self) -> &'c Access {
-        &self.shared.access
+    /// Within the writer's transaction, with its snapshot.
+    pub(super) fn within(
+        connection: &'c Connection,
+        shared: &'c Shared,
+        access: Arc<Access>,
+    ) -> Self {
+        Self { connection, shared, access, _transaction: None }
+    }
+
+    /// Who may do what, as of what is read here.
+    pub(crate) fn access(&self) -> &Arc<Access> {
+        &self.access
     }
 }
 

@@ -1,26 +1,30 @@
-//! Opening the database: the schema's number, its first making, the connection's settings.
+//! Opening the database: whose it is, its first making, the connection's settings.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
-use crate::id::{IdGenerator, now_ms};
-use crate::store::Location;
+use crate::id::{draw_uuid, now_ms};
+use crate::store::{Location, migrations};
 
 const INIT: &str = include_str!("../../init.sql");
 /// `PRAGMA application_id` of our databases, as in `init.sql`.
 const APPLICATION_ID: i64 = 0x4173_7472;
 /// `PRAGMA user_version` of the newest schema, as in `init.sql`.
-const VERSION: i64 = 1;
+pub(super) const VERSION: i64 = 2;
 /// How long a statement waits for another process (the owner's command line).
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a server waits for the lock, and how often it looks.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
+const LOCK_INTERVAL: Duration = Duration::from_millis(50);
 /// More than there are distinct statements, so that each is compiled once per connection.
-const STATEMENTS_CACHED: usize = 64;
+const STATEMENTS_CACHED: usize = 128;
 
 /// Why a database cannot be opened.
 pub(super) enum OpenError {
@@ -32,6 +36,10 @@ pub(super) enum OpenError {
     Foreign,
     /// A database of a newer server.
     Newer(i64),
+    /// A database of an older server of ours, which is running.
+    InUseByOlder(i64),
+    /// The copy that is set aside before a migration could not be made.
+    Copy(String),
 }
 
 impl fmt::Display for OpenError {
@@ -44,6 +52,10 @@ impl fmt::Display for OpenError {
             Self::Newer(version) => {
                 write!(formatter, "schema {version} is newer than this program's {VERSION}")
             }
+            Self::InUseByOlder(version) => {
+                write!(formatter, "a server with schema {version} is using it; restart that one")
+            }
+            Self::Copy(problem) => write!(formatter, "no copy could be set aside: {problem}"),
         }
     }
 }
@@ -61,8 +73,19 @@ impl From<rusqlite::Error> for OpenError {
 /// descriptor of a file gives up the locks that SQLite has on it.
 pub(super) struct ServerLock(#[expect(dead_code, reason = "held, never used")] File);
 
-/// Takes the lock, making the file if it is not there. Nothing to lock in memory.
+/// Takes the lock, making the file if it is not there. Nothing to lock in memory. Waits a
+/// moment for an errand that has it because the schema is not in place yet.
 pub(super) fn lock(location: &Location) -> Result<Option<ServerLock>, OpenError> {
+    let deadline = Instant::now() + LOCK_TIMEOUT;
+    loop {
+        match try_lock(location) {
+            Err(OpenError::InUse) if Instant::now() < deadline => thread::sleep(LOCK_INTERVAL),
+            outcome => return outcome,
+        }
+    }
+}
+
+fn try_lock(location: &Location) -> Result<Option<ServerLock>, OpenError> {
     let Location::File(path) = location else { return Ok(None) };
     // It holds password hashes: for its owner only. SQLite's side files follow it.
     let mut options = OpenOptions::new();
@@ -76,18 +99,68 @@ pub(super) fn lock(location: &Location) -> Result<Option<ServerLock>, OpenError>
 }
 
 /// The writing connection, with the newest schema in place.
+///
+/// *Order:* for whoever holds the lock only.
 pub(super) fn open(location: &Location) -> Result<Connection, OpenError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = connect(location, flags)?;
-    let is_new = check(&connection)?;
-    // Order: the journal's mode is set only on a database that is ours or new.
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "foreign_keys", true)?;
-    if is_new {
-        create(&mut connection)?;
+    let mut connection = connect_writer(location)?;
+    match check(&connection)? {
+        Found::Empty => {
+            configure(&connection)?;
+            create(&mut connection)?;
+        }
+        Found::Ours(VERSION) => configure(&connection)?,
+        Found::Ours(version) => {
+            configure(&connection)?;
+            migrations::run(&mut connection, location, version)?;
+        }
     }
     Ok(connection)
+}
+
+/// For an errand beside a server: sees to it that the newest schema is in place, as a server would
+/// at its start, unless one that is starting does. Takes the lock only where that is to be done.
+pub(super) fn prepare(location: &Location) -> Result<(), OpenError> {
+    let deadline = Instant::now() + BUSY_TIMEOUT;
+    loop {
+        let is_there = matches!(location, Location::File(path) if path.exists());
+        // Order: connections are closed before the lock is taken, and before it is given back.
+        if is_there && matches!(check(&connect_writer(location)?)?, Found::Ours(VERSION)) {
+            return Ok(());
+        }
+        match try_lock(location) {
+            Ok(lock) => {
+                drop(open(location)?);
+                drop(lock);
+                return Ok(());
+            }
+            Err(OpenError::InUse) if Instant::now() < deadline => thread::sleep(LOCK_INTERVAL),
+            // Whoever has it runs on an older schema: `open_newest` says so.
+            Err(OpenError::InUse) => return Ok(()),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// The writing connection, where the newest schema is in place already.
+pub(super) fn open_newest(location: &Location) -> Result<Connection, OpenError> {
+    let connection = connect_writer(location)?;
+    match check(&connection)? {
+        Found::Ours(VERSION) => configure(&connection)?,
+        Found::Ours(version) => return Err(OpenError::InUseByOlder(version)),
+        Found::Empty => return Err(OpenError::Foreign),
+    }
+    Ok(connection)
+}
+
+fn connect_writer(location: &Location) -> rusqlite::Result<Connection> {
+    connect(location, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+}
+
+/// *Order:* the journal's mode is set only on a database that is ours or new.
+fn configure(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)
 }
 
 /// One more connection, which cannot write.
@@ -117,28 +190,37 @@ fn connect(location: &Location, flags: OpenFlags) -> rusqlite::Result<Connection
     Ok(connection)
 }
 
-/// Whether the database is still empty. Fails on one that is not ours; changes nothing.
-fn check(connection: &Connection) -> Result<bool, OpenError> {
+/// What a file holds.
+enum Found {
+    /// Nothing yet.
+    Empty,
+    /// A database of ours with this schema, up to the newest.
+    Ours(i64),
+}
+
+/// Fails on a database that is not ours, or newer; changes nothing.
+fn check(connection: &Connection) -> Result<Found, OpenError> {
     let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let (application_id, version) = (number("application_id")?, number("user_version")?);
     let tables: i64 =
         connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     match (application_id, version) {
-        (APPLICATION_ID, VERSION) => Ok(false),
+        (APPLICATION_ID, 1..=VERSION) => Ok(Found::Ours(version)),
         (APPLICATION_ID, newer) if newer > VERSION => Err(OpenError::Newer(newer)),
-        (0, 0) if tables == 0 => Ok(true),
+        (0, 0) if tables == 0 => Ok(Found::Empty),
         _ => Err(OpenError::Foreign),
     }
 }
 
 /// The newest schema and the first channel, together or not at all (protocol section 6).
-fn create(connection: &mut Connection) -> rusqlite::Result<()> {
+fn create(connection: &mut Connection) -> Result<(), OpenError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     transaction.execute_batch(INIT)?;
-    let uuid = IdGenerator::default().next(now_ms());
+    let uuid =
+        draw_uuid(now_ms()).map_err(|problem| OpenError::Io(std::io::Error::other(problem)))?;
     transaction.execute(
         "INSERT INTO channels (uuid, name, position) VALUES (?1, 'general', 0)",
         params![uuid as i64],
     )?;
-    transaction.commit()
+    Ok(transaction.commit()?)
 }

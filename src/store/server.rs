@@ -1,97 +1,30 @@
-//! What belongs to the server as a whole: groups, memberships, channels, emoji.
+//! The server's face: its name, its icon, its emoji. And whether the database answers.
 
-use std::collections::HashMap;
+use rusqlite::types::ToSql;
+use rusqlite::{OptionalExtension, params};
 
-use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
-use rusqlite::{Connection, OptionalExtension, Row};
-
-use crate::access::Access;
 use crate::error::Refusal;
-use crate::id::{ChannelId, EmojiId, GroupId, MemberId};
-use crate::protocol::{Channel, Emoji, Group, Permissions, Subject};
-use crate::store::Reader;
-
-impl FromSql for Permissions {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        Self::try_from(value.as_blob()?).map_err(|problem| FromSqlError::Other(problem.into()))
-    }
-}
-
-/// The snapshot of who may do what, as the database says now.
-pub(super) fn load_access(connection: &Connection) -> rusqlite::Result<Access> {
-    let base = connection
-        .query_row("SELECT value FROM settings WHERE name = 'base_permissions'", [], |row| {
-            row.get(0)
-        })
-        .optional()?
-        .unwrap_or(Permissions::NEW_SERVER_BASE);
-    Ok(Access {
-        base,
-        groups: load_groups(connection)?,
-        channels: load_channels(connection)?,
-        memberships: load_memberships(connection)?,
-    })
-}
-
-fn load_groups(connection: &Connection) -> rusqlite::Result<Vec<Group>> {
-    let group = |row: &Row<'_>| {
-        Ok(Group {
-            uuid: row.get(0)?,
-            name: row.get(1)?,
-            colour: row.get(2)?,
-            position: row.get(3)?,
-            permissions: row.get(4)?,
-        })
-    };
-    connection
-        .prepare("SELECT uuid, name, colour, position, permissions FROM groups ORDER BY position")?
-        .query_map([], group)?
-        .collect()
-}
-
-fn load_channels(connection: &Connection) -> rusqlite::Result<Vec<Channel>> {
-    let mut overrides: HashMap<ChannelId, Vec<(Subject, Permissions)>> = HashMap::new();
-    let mut statement = connection.prepare(
-        "SELECT channel_uuid, member_uuid, group_uuid, permissions FROM channel_overrides",
-    )?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let subject = match row.get::<_, Option<MemberId>>(1)? {
-            Some(member) => Subject::Member(member),
-            None => Subject::Group(row.get(2)?),
-        };
-        overrides.entry(row.get(0)?).or_default().push((subject, row.get(3)?));
-    }
-    let channel = |row: &Row<'_>| {
-        let uuid = row.get(0)?;
-        Ok(Channel {
-            uuid,
-            name: row.get(1)?,
-            position: row.get(2)?,
-            permissions: overrides.remove(&uuid).unwrap_or_default().into_iter().collect(),
-        })
-    };
-    connection
-        .prepare("SELECT uuid, name, position FROM channels ORDER BY position")?
-        .query_map([], channel)?
-        .collect()
-}
-
-/// The groups of each member, highest rank first.
-fn load_memberships(connection: &Connection) -> rusqlite::Result<HashMap<MemberId, Vec<GroupId>>> {
-    let mut memberships: HashMap<MemberId, Vec<GroupId>> = HashMap::new();
-    let mut statement = connection.prepare(
-        "SELECT member_uuid, group_uuid FROM member_groups
-         JOIN groups ON groups.uuid = group_uuid ORDER BY position",
-    )?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        memberships.entry(row.get(0)?).or_default().push(row.get(1)?);
-    }
-    Ok(memberships)
-}
+use crate::id::EmojiId;
+use crate::protocol::{Emoji, EmojiName, Event, Picture, ServerName};
+use crate::store::{Reader, WriteTx};
 
 impl Reader<'_> {
+    /// The server's name: as it was set, else as it is configured.
+    pub(crate) fn server_name(&self) -> Result<String, Refusal> {
+        Ok(self.find_text("name")?.unwrap_or_else(|| self.shared.defaults.name.clone()))
+    }
+
+    /// The server's icon in base64: as it was set, else as it is configured.
+    pub(crate) fn server_icon(&self) -> Result<String, Refusal> {
+        Ok(self.find_text("icon")?.unwrap_or_else(|| self.shared.defaults.icon.clone()))
+    }
+
+    fn find_text(&self, setting: &str) -> Result<Option<String>, Refusal> {
+        let mut statement =
+            self.connection.prepare_cached("SELECT value FROM settings WHERE name = ?1")?;
+        Ok(statement.query_row([setting], |row| row.get(0)).optional()?)
+    }
+
     /// Name and uuid of every emoji, by name.
     pub(crate) fn list_emoji(&self) -> Result<Vec<(String, EmojiId)>, Refusal> {
         let mut statement =
@@ -114,5 +47,60 @@ impl Reader<'_> {
     pub(crate) fn check_alive(&self) -> Result<(), Refusal> {
         let mut statement = self.connection.prepare_cached("SELECT 1 FROM channels LIMIT 1")?;
         Ok(statement.query_row([], |_| Ok(())).optional().map(drop)?)
+    }
+}
+
+impl WriteTx<'_> {
+    /// Another name for the server, from here on in place of the configured one.
+    pub(crate) fn update_server_name(&mut self, name: &ServerName) -> Result<(), Refusal> {
+        self.update_setting("name", &name.as_str())?;
+        self.publish(Event::NameChanged(name.as_str().to_owned()));
+        Ok(())
+    }
+
+    /// Another icon for the server, from here on in place of the configured one.
+    pub(crate) fn update_server_icon(&mut self, icon: Picture) -> Result<(), Refusal> {
+        self.update_setting("icon", &icon.as_base64())?;
+        self.publish(Event::IconChanged(icon));
+        Ok(())
+    }
+
+    pub(super) fn update_setting(&mut self, name: &str, value: &dyn ToSql) -> Result<(), Refusal> {
+        self.connection
+            .prepare_cached("INSERT OR REPLACE INTO settings (name, value) VALUES (?1, ?2)")?
+            .execute(params![name, value])?;
+        Ok(())
+    }
+
+    /// A new emoji. `Conflict` when its name is taken.
+    pub(crate) fn insert_emoji(
+        &mut self,
+        name: &EmojiName,
+        data: Picture,
+    ) -> Result<EmojiId, Refusal> {
+        let uuid: EmojiId = self.fresh_id("SELECT 1 FROM emoji WHERE uuid = ?1")?;
+        let inserted = self
+            .connection
+            .prepare_cached(
+                "INSERT INTO emoji (uuid, name, data) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (name) DO NOTHING",
+            )?
+            .execute(params![uuid, name.as_str(), data.into_base64()])?;
+        match inserted {
+            0 => Err(Refusal::Conflict),
+            _ => self.publish_emoji().map(|()| uuid),
+        }
+    }
+
+    /// Removes an emoji.
+    pub(crate) fn delete_emoji(&mut self, emoji: EmojiId) -> Result<(), Refusal> {
+        self.connection.prepare_cached("DELETE FROM emoji WHERE uuid = ?1")?.execute([emoji])?;
+        self.publish_emoji()
+    }
+
+    fn publish_emoji(&mut self) -> Result<(), Refusal> {
+        let emoji = self.list_emoji()?;
+        self.publish(Event::EmojiChanged(emoji));
+        Ok(())
     }
 }

@@ -7,7 +7,12 @@
 //!
 //! # Limits
 //! The queue holds `QUEUE_JOBS_MAX`; whoever finds it full waits, which slows that client.
+//!
+//! # Other processes
+//! The owner's command line writes too. SQLite tells that somebody did (`data_version`); the
+//! writer looks before each commit of its own, and twice a second while it has nothing to do.
 
+use std::mem;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,10 +20,12 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded};
 use rusqlite::{Connection, OptionalExtension};
 
+use crate::access::Access;
 use crate::error::Refusal;
-use crate::id::{IdGenerator, now_ms};
+use crate::id::{draw_uuid, now_ms};
 use crate::protocol::Event;
-use crate::store::{Reader, Shared};
+use crate::store::access::{access_version, load_access};
+use crate::store::{Change, Reader, Shared};
 use crate::thread::spawn_essential;
 
 /// Jobs that share one commit at most: bounds how long the first of them waits.
@@ -27,6 +34,8 @@ const BATCH_JOBS_MAX: usize = 256;
 const QUEUE_JOBS_MAX: usize = 1024;
 /// How long a stop waits for what is queued.
 const STOP_TIMEOUT: Duration = Duration::from_millis(500);
+/// How often an idle writer looks whether another process wrote.
+const NOTICE_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The handle to the writer thread.
 pub(super) struct Writer {
@@ -44,12 +53,12 @@ impl Writer {
     pub(super) fn start(
         connection: Connection,
         shared: Arc<Shared>,
-        publish: impl Fn(Vec<Event>) + Send + 'static,
+        publish: impl Fn(Vec<Change>) + Send + 'static,
     ) -> std::io::Result<Self> {
         let (queue, orders) = bounded(QUEUE_JOBS_MAX);
         let (ends, ended) = bounded(0);
-        let ids = IdGenerator::default();
-        let mut state = State { connection, shared, ids, publish };
+        let (access, noticed) = (shared.access(), Noticed::default());
+        let mut state = State { connection, shared, publish, access, noticed };
         spawn_essential("writer", move || {
             state.run(&orders);
             drop(state);
@@ -85,12 +94,15 @@ impl Writer {
 
 /// One request's turn within the shared transaction.
 ///
-/// It reads like a `Reader`, sees what those before it changed, and collects the events that
-/// are told once it is committed.
+/// It reads like a `Reader`, sees what those before it changed, and collects what others are
+/// to know once it is committed.
 pub(crate) struct WriteTx<'c> {
-    reader: Reader<'c>,
-    ids: &'c mut IdGenerator,
-    events: Vec<Event>,
+    pub(super) reader: Reader<'c>,
+    /// In the order in which they are told.
+    pub(super) changes: Vec<Change>,
+    /// Whether the database says something else about who may do what than the snapshot:
+    /// see `settle`.
+    pub(super) is_stale: bool,
 }
 
 impl<'c> Deref for WriteTx<'c> {
@@ -104,13 +116,13 @@ impl<'c> Deref for WriteTx<'c> {
 impl WriteTx<'_> {
     /// Told to others after the commit, in the order of publishing.
     pub(crate) fn publish(&mut self, event: Event) {
-        self.events.push(event);
+        self.changes.push(Change::Event(event));
     }
 
     /// A uuid that is not in use. `exists` is a statement that finds a row by ?1.
     pub(super) fn fresh_id<T: TryFrom<u64>>(&mut self, exists: &str) -> Result<T, Refusal> {
         loop {
-            let raw = self.ids.next(now_ms());
+            let raw = draw_uuid(now_ms()).map_err(Refusal::internal)?;
             let mut statement = self.connection.prepare_cached(exists)?;
             if statement.query_row([raw as i64], |_| Ok(())).optional()?.is_none() {
                 return T::try_from(raw).map_err(|_| Refusal::internal("out of uuids"));
@@ -139,7 +151,11 @@ where
     T: Send,
 {
     fn run(&mut self, tx: &mut WriteTx<'_>) -> bool {
-        self.outcome = self.work.take().map(|work| work(tx));
+        self.outcome = self.work.take().map(|work| {
+            let outcome = work(tx)?;
+            tx.settle()?;
+            Ok(outcome)
+        });
         matches!(self.outcome, Some(Ok(_)))
     }
 
@@ -159,15 +175,36 @@ where
 struct State<P> {
     connection: Connection,
     shared: Arc<Shared>,
-    ids: IdGenerator,
     publish: P,
+    /// Who may do what, as of this thread's last commit and what it did since.
+    access: Arc<Access>,
+    noticed: Noticed,
 }
 
-impl<P: Fn(Vec<Event>)> State<P> {
+/// How far this thread knows what other processes wrote.
+#[derive(Debug, Clone, Copy, Default)]
+struct Noticed {
+    /// As SQLite counts; `None` before the first look.
+    data_version: Option<i64>,
+    /// The newest line of the audit record.
+    audit_seq: i64,
+}
+
+impl<P: Fn(Vec<Change>)> State<P> {
     fn run(&mut self, orders: &Receiver<Order>) {
         let mut jobs = Vec::new();
-        while let Ok(Order::Run(job)) = orders.recv() {
-            jobs.push(job);
+        // The first look, so that later ones have something to compare with.
+        self.commit_together(&mut jobs);
+        loop {
+            match orders.recv_timeout(NOTICE_INTERVAL) {
+                Ok(Order::Run(job)) => jobs.push(job),
+                Err(RecvTimeoutError::Timeout) => match self.data_version() {
+                    Ok(version) if Some(version) != self.noticed.data_version => {}
+                    // Should looking fail, whoever writes next is told.
+                    Ok(_) | Err(_) => continue,
+                },
+                Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+            }
             let mut stop = false;
             while jobs.len() < BATCH_JOBS_MAX && !stop {
                 match orders.try_recv() {
@@ -178,7 +215,7 @@ impl<P: Fn(Vec<Event>)> State<P> {
             }
             self.commit_together(&mut jobs);
             if stop {
-                break;
+                return;
             }
         }
     }
@@ -186,9 +223,11 @@ impl<P: Fn(Vec<Event>)> State<P> {
     /// Runs, commits, tells, answers.
     fn commit_together(&mut self, jobs: &mut Vec<Box<dyn Job>>) {
         let fault = match self.transact(jobs) {
-            Ok(events) => {
-                if !events.is_empty() {
-                    (self.publish)(events);
+            Ok(changes) => {
+                // Order: before those who asked are answered.
+                self.shared.replace_access(Arc::clone(&self.access));
+                if !changes.is_empty() {
+                    (self.publish)(changes);
                 }
                 None
             }
@@ -196,6 +235,7 @@ impl<P: Fn(Vec<Event>)> State<P> {
                 if !self.connection.is_autocommit() {
                     self.connection.execute_batch("ROLLBACK").ok();
                 }
+                self.access = self.shared.access();
                 Some(fault)
             }
         };
@@ -204,15 +244,21 @@ impl<P: Fn(Vec<Event>)> State<P> {
         }
     }
 
-    fn transact(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<Vec<Event>, Refusal> {
-        let mut events = Vec::new();
+    fn transact(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<Vec<Change>, Refusal> {
+        let mut changes = Vec::new();
         self.execute("BEGIN IMMEDIATE")?;
+        let noticed = self.notice(&mut changes)?;
         for job in jobs {
             self.execute("SAVEPOINT job")?;
-            let reader = Reader::new(&self.connection, &self.shared);
-            let mut tx = WriteTx { reader, ids: &mut self.ids, events: Vec::new() };
-            if job.run(&mut tx) {
-                events.append(&mut tx.events);
+            let done = {
+                let access = Arc::clone(&self.access);
+                let reader = Reader::within(&self.connection, &self.shared, access);
+                let mut tx = WriteTx { reader, changes: Vec::new(), is_stale: false };
+                job.run(&mut tx).then(|| (Arc::clone(tx.access()), mem::take(&mut tx.changes)))
+            };
+            if let Some((access, mut done)) = done {
+                self.access = access;
+                changes.append(&mut done);
             } else if self.connection.is_autocommit() {
                 // A full disk or a failed write makes SQLite give up the whole transaction.
                 return Err(Refusal::internal("a write failed in the same commit"));
@@ -222,7 +268,33 @@ impl<P: Fn(Vec<Event>)> State<P> {
             self.execute("RELEASE job")?;
         }
         self.execute("COMMIT")?;
-        Ok(events)
+        self.noticed = noticed;
+        Ok(changes)
+    }
+
+    /// Adds what other processes changed since the last look. How far that look went.
+    fn notice(&mut self, changes: &mut Vec<Change>) -> Result<Noticed, Refusal> {
+        let data_version = Some(self.data_version()?);
+        if self.noticed.data_version == data_version {
+            return Ok(self.noticed);
+        }
+        let is_first = self.noticed.data_version.is_none();
+        if access_version(&self.connection)? != self.access.version {
+            let access = Arc::new(load_access(&self.connection)?);
+            let before = mem::replace(&mut self.access, Arc::clone(&access));
+            let reader = Reader::within(&self.connection, &self.shared, access);
+            changes.extend(reader.list_changes(&before)?);
+        }
+        let reader = Reader::within(&self.connection, &self.shared, Arc::clone(&self.access));
+        if !is_first {
+            let members = reader.list_new_passwords(self.noticed.audit_seq)?;
+            changes.extend(members.into_iter().map(Change::Disconnect));
+        }
+        Ok(Noticed { data_version, audit_seq: reader.last_audit_seq()? })
+    }
+
+    fn data_version(&self) -> rusqlite::Result<i64> {
+        self.connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))
     }
 
     fn execute(&self, sql: &str) -> rusqlite::Result<()> {

@@ -12,10 +12,12 @@
 mod support;
 
 mod backlog;
+mod communities;
 mod concurrency;
 mod faults;
 mod http;
 mod limits;
+mod moderation;
 mod online;
 mod restart;
 mod runner;

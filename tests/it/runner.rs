@@ -5,14 +5,21 @@ use std::time::Duration;
 use crate::support::client::Framing;
 use crate::support::transcript;
 
+/// How long a transcript waits that must fail: long enough for a login on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// Runs a transcript that must fail, waiting little, and gives its words.
 fn failure(text: &str) -> String {
+    failure_over(Framing::Lines, text)
+}
+
+fn failure_over(framing: Framing, text: &str) -> String {
     let text = format!("# A test.\n{text}");
     let transcripts = match transcript::parse("test.txt", &text) {
         Ok(transcripts) => transcripts,
         Err(words) => return words,
     };
-    let outcome = transcript::run(&transcripts[0], Framing::Lines, Duration::from_millis(300));
+    let outcome = transcript::run(&transcripts[0], framing, PATIENCE);
     outcome.expect_err(&text)
 }
 
@@ -38,6 +45,7 @@ fn what_cannot_be_read_is_named_with_its_place() {
     assert_fails("dave sings", "test.txt:2: no such step: dave sings");
     assert_fails("dave connects; bob sings", "test.txt:2: no such step: bob sings");
     assert_fails("alice sent many messages to #tea", "no such step");
+    assert_fails("#tea denies send_messages to bob", "test.txt:2: a title or a sentence?");
     assert!(transcript::parse("x.txt", "dave connects").unwrap_err().contains("x.txt:1: "));
 }
 
@@ -69,6 +77,17 @@ fn what_does_not_come_fails() {
         "dave connects\n{leave}\n{PING}\ndave< {{\"command\":\"leave\",\"status\":200}}\ndave< {{}}"
     );
     assert_fails(&text, "the stream ended, but a response was expected");
+}
+
+#[test]
+fn an_end_that_does_not_come_or_has_another_reason_fails() {
+    let connected = "dave connects\n";
+    assert_fails(&format!("{connected}dave was thrown out"), "nothing came in time");
+    let leave = r#"dave> {"command":"leave"}"#;
+    let answer = r#"dave< {"command":"leave","status":200}"#;
+    let text = format!("{connected}{leave}\n{answer}\ndave was thrown out");
+    let got = failure_over(Framing::WebSocket, &text);
+    assert!(got.contains("Some(1000)), not (Some(CloseNotify), Some(1008))"), "{got}");
 }
 
 #[test]

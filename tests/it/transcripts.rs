@@ -30,7 +30,9 @@ macro_rules! files {
     };
 }
 
-files! { accounts history messages online packets restart server sync }
+files! {
+    accounts channels face groups history messages moderation online packets reading restart server sync
+}
 
 fn read(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()

@@ -77,21 +77,42 @@ impl Client {
 
     /// Sends one packet as it is.
     pub fn send_text(&mut self, text: &str) {
-        self.record.note(&self.name, ">", text);
-        let bytes = match self.framing {
-            Framing::Lines => format!("{text}\n").into_bytes(),
-            Framing::WebSocket => websocket::frame(FIN | TEXT, text.as_bytes()),
-        };
+        let bytes = self.frame(text);
         self.tls.write(&bytes);
     }
 
     /// Sends a request with a label of its own, and says which.
     pub fn send(&mut self, mut request: Value) -> String {
+        let label = self.label(&mut request);
+        self.send_text(&request.to_string());
+        label
+    }
+
+    /// Sends requests in one piece, each with a label of its own, and says which.
+    pub fn send_all(&mut self, requests: Vec<Value>) -> Vec<String> {
+        let (mut labels, mut bytes) = (Vec::new(), Vec::new());
+        for mut request in requests {
+            labels.push(self.label(&mut request));
+            bytes.extend(self.frame(&request.to_string()));
+        }
+        self.tls.write(&bytes);
+        labels
+    }
+
+    fn label(&mut self, request: &mut Value) -> String {
         self.requests += 1;
         let label = format!("{}-{}", self.name, self.requests);
         request["label"] = label.as_str().into();
-        self.send_text(&request.to_string());
         label
+    }
+
+    /// A packet as it goes over the connection.
+    fn frame(&self, text: &str) -> Vec<u8> {
+        self.record.note(&self.name, ">", text);
+        match self.framing {
+            Framing::Lines => format!("{text}\n").into_bytes(),
+            Framing::WebSocket => websocket::frame(FIN | TEXT, text.as_bytes()),
+        }
     }
 
     /// The next packet, or `None` at the end of the stream. The first must be the greeting.

@@ -10,7 +10,7 @@ use super::DEADLINE;
 /// Longer lines are cut when printed: a picture says nothing to a reader.
 const PRINTED_CHARS_MAX: usize = 400;
 
-/// Shared by a server and its clients; lines are only ever added.
+/// Shared by a server and its clients; lines are only ever added, unless all are forgotten.
 #[derive(Default)]
 pub struct Record {
     lines: Mutex<Vec<String>>,
@@ -22,6 +22,11 @@ impl Record {
     pub fn note(&self, who: &str, mark: &str, text: &str) {
         self.lines.lock().unwrap().push(format!("{who}{mark} {text}"));
         self.changed.notify_all();
+    }
+
+    /// Begins anew, for a test that would fill the memory. Nobody may be waiting for a line.
+    pub fn forget(&self) {
+        self.lines.lock().unwrap().clear();
     }
 
     /// Where the record stands, for [`Record::wait_for`].

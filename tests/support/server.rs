@@ -1,16 +1,18 @@
 //! A real server: the built program, in a temporary folder, on a free port of loopback.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::DEADLINE;
 use super::client::{Client, Framing};
 use super::record::Record;
 
@@ -23,15 +25,30 @@ pub struct Folder(PathBuf);
 impl Folder {
     /// With nothing in it.
     pub fn empty() -> Self {
+        Self::empty_in(&std::env::temp_dir())
+    }
+
+    fn empty_in(parent: &Path) -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("aster-test-{}-{count}", std::process::id()));
+        let path = parent.join(format!("aster-test-{}-{count}", std::process::id()));
         fs::create_dir(&path).unwrap();
         Self(path)
     }
 
     /// With the certificate and the database of a first start, made once for the whole run.
     pub fn prepared() -> Self {
+        Self::empty().prepare()
+    }
+
+    /// As [`Folder::prepared`], but in memory where the system has a folder there: for tests
+    /// of so many commits that the disk would be all they wait for.
+    pub fn prepared_in_memory() -> Self {
+        let memory = Path::new("/dev/shm");
+        if memory.is_dir() { Self::empty_in(memory).prepare() } else { Self::prepared() }
+    }
+
+    fn prepare(self) -> Self {
         static FIRST_START: OnceLock<Vec<(String, Vec<u8>)>> = OnceLock::new();
         let files = FIRST_START.get_or_init(|| {
             let mut server = Server::start_in(Self::empty(), json!({}));
@@ -43,11 +60,10 @@ impl Folder {
                 .map(|name| (name.clone(), server.folder.read(&name)))
                 .collect()
         });
-        let folder = Self::empty();
         for (name, bytes) in files {
-            folder.write(name, bytes);
+            self.write(name, bytes);
         }
-        folder
+        self
     }
 
     pub fn path(&self) -> &Path {
@@ -184,6 +200,24 @@ impl Server {
         line.trim().strip_suffix(" kB")?.parse().ok()
     }
 
+    /// Waits until there are so many clients' threads, by what Linux says of them. Elsewhere
+    /// there is nothing to wait for.
+    pub fn wait_for_client_threads(&self, count: usize) {
+        let folder = PathBuf::from(format!("/proc/{}/task", self.child.id()));
+        let is_client = |task: &PathBuf| {
+            fs::read_to_string(task.join("comm")).is_ok_and(|name| name.starts_with("client-"))
+        };
+        let until = Instant::now() + DEADLINE;
+        while let Ok(tasks) = fs::read_dir(&folder) {
+            let tasks = tasks.filter_map(|task| Some(task.ok()?.path()));
+            if tasks.filter(is_client).count() == count {
+                return;
+            }
+            assert!(Instant::now() < until, "there never were {count} clients' threads");
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// Stops by a signal and starts again in the same folder, on another port.
     pub fn restart(&mut self, signal: &str) {
         self.stop(signal);
@@ -219,6 +253,19 @@ impl Drop for Server {
 pub fn run(folder: &Folder, arguments: &[&str]) -> (Option<i32>, String) {
     let output = command(folder, arguments).stdout(Stdio::piped()).output().unwrap();
     (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+/// Runs an errand of the owner's, with something on its standard input: its exit code,
+/// standard output and standard error.
+pub fn errand(folder: &Folder, arguments: &[&str], input: &str) -> (Option<i32>, String, String) {
+    let mut command = command(folder, arguments);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // It may have ended without reading.
+    child.stdin.take().unwrap().write_all(input.as_bytes()).ok();
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
 fn command(folder: &Folder, arguments: &[&str]) -> Command {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::pictures;
-use super::world::World;
+use super::world::{Setting, World};
 
 /// What a sentence asks for.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,8 +22,10 @@ pub enum Step {
     Drop(String),
     /// The TCP connection ends by an RST.
     Reset(String),
-    /// The stream has been ended by the server, properly.
+    /// The stream has been ended by the server, properly, as the client asked.
     Ended(String),
+    /// The stream has been ended by the server, properly, as it no longer wants this client.
+    ThrownOut(String),
     /// SIGTERM or SIGKILL, and a new start in the same folder.
     Restart(&'static str),
     /// A name for a string that is too long to be written out.
@@ -36,14 +38,50 @@ pub enum Preparation {
     Channels(Vec<String>),
     Groups(Vec<String>),
     Emoji(Vec<String>),
-    Deny { members: Vec<String>, permission: &'static str, channel: String },
-    Right { members: Vec<String>, permission: String },
-    Join { members: Vec<String>, groups: Vec<String> },
-    Messages { author: String, count: u32, channel: String },
+    Owner(Vec<String>),
+    /// A group that says something of some permissions.
+    Group {
+        name: String,
+        setting: Setting,
+        permissions: Vec<String>,
+    },
+    Base {
+        setting: Setting,
+        permissions: Vec<String>,
+    },
+    /// What a channel says of some permissions, to each of these members or groups.
+    Override {
+        channels: Vec<String>,
+        setting: Setting,
+        permissions: Vec<String>,
+        subjects: Vec<String>,
+    },
+    Right {
+        members: Vec<String>,
+        permission: String,
+    },
+    Join {
+        members: Vec<String>,
+        groups: Vec<String>,
+    },
+    Ban {
+        members: Vec<String>,
+        until: Option<i64>,
+    },
+    Messages {
+        author: String,
+        count: u32,
+        channel: String,
+        at_once: bool,
+    },
     Config(Value),
 }
 
-use Preparation::{Channels, Config, Deny, Emoji, Groups, Join, Members, Messages, Right};
+use Preparation::{
+    Ban, Base, Channels, Config, Emoji, Group, Groups, Join, Members, Messages, Override, Owner,
+    Right,
+};
+use Setting::{Allow, Deny};
 
 /// Makes a step of what stands in the holes of a sentence, if it can be one.
 type Read = fn(&[&str]) -> Option<Step>;
@@ -54,24 +92,42 @@ const SENTENCES: &[(&str, Read)] = &[
     ("there are members _", |hole| prepare(Members(names(hole[0])))),
     ("there is a channel _", |hole| prepare(Channels(names(hole[0])))),
     ("there are channels _", |hole| prepare(Channels(names(hole[0])))),
+    ("there is a group _ that allows _", |hole| group(hole, Allow)),
+    ("there is a group _ that denies _", |hole| group(hole, Deny)),
     ("there is a group _", |hole| prepare(Groups(names(hole[0])))),
     ("there are groups _", |hole| prepare(Groups(names(hole[0])))),
     ("there is an emoji _", |hole| prepare(Emoji(names(hole[0])))),
     ("there are emoji _", |hole| prepare(Emoji(names(hole[0])))),
-    ("_ may not see _", |hole| deny(hole, "view_channel")),
-    ("_ may not read _", |hole| deny(hole, "read_messages")),
-    ("_ may not send in _", |hole| deny(hole, "send_messages")),
+    ("_ is the owner", |hole| prepare(Owner(names(hole[0])))),
+    ("_ are owners", |hole| prepare(Owner(names(hole[0])))),
+    ("the base allows _", |hole| prepare(Base { setting: Allow, permissions: names(hole[0]) })),
+    ("the base denies _", |hole| prepare(Base { setting: Deny, permissions: names(hole[0]) })),
+    ("_ may not see _", |hole| say(hole[1], Deny, "view_channel", hole[0])),
+    ("_ may not read _", |hole| say(hole[1], Deny, "read_messages", hole[0])),
+    ("_ may not send in _", |hole| say(hole[1], Deny, "send_messages", hole[0])),
+    ("_ allows _ to _", |hole| say(hole[0], Allow, hole[1], hole[2])),
+    ("_ denies _ to _", |hole| say(hole[0], Deny, hole[1], hole[2])),
     ("_ has the right _", |hole| {
+        prepare(Right { members: names(hole[0]), permission: hole[1].to_owned() })
+    }),
+    ("_ have the right _", |hole| {
         prepare(Right { members: names(hole[0]), permission: hole[1].to_owned() })
     }),
     ("_ is in the group _", |hole| {
         prepare(Join { members: names(hole[0]), groups: names(hole[1]) })
     }),
+    ("_ are in the group _", |hole| {
+        prepare(Join { members: names(hole[0]), groups: names(hole[1]) })
+    }),
     ("_ is in the groups _", |hole| {
         prepare(Join { members: names(hole[0]), groups: names(hole[1]) })
     }),
-    ("_ sent a message to _", |hole| messages(hole[0], 1, hole[1])),
-    ("_ sent _ messages to _", |hole| messages(hole[0], hole[1].parse().ok()?, hole[2])),
+    ("_ is banned until _", |hole| ban(hole[0], Some(hole[1].parse().ok()?))),
+    ("_ is banned", |hole| ban(hole[0], None)),
+    ("_ are banned", |hole| ban(hole[0], None)),
+    ("_ sent a message to _", |hole| messages(hole[0], "1", hole[1], false)),
+    ("_ sent _ messages to _ at once", |hole| messages(hole[0], hole[1], hole[2], true)),
+    ("_ sent _ messages to _", |hole| messages(hole[0], hole[1], hole[2], false)),
     ("the configuration has _", |hole| prepare(Config(serde_json::from_str(hole[0]).ok()?))),
     ("_ log in", |hole| Some(Step::LogIn(names(hole[0])))),
     ("_ logs in", |hole| Some(Step::LogIn(names(hole[0])))),
@@ -85,6 +141,7 @@ const SENTENCES: &[(&str, Read)] = &[
     ("_'s connection drops", |hole| Some(Step::Drop(hole[0].to_owned()))),
     ("_'s connection is reset", |hole| Some(Step::Reset(hole[0].to_owned()))),
     ("_'s connection was ended", |hole| Some(Step::Ended(hole[0].to_owned()))),
+    ("_ was thrown out", |hole| Some(Step::ThrownOut(hole[0].to_owned()))),
     ("the server restarts", |_| Some(Step::Restart("TERM"))),
     ("the server is killed and starts again", |_| Some(Step::Restart("KILL"))),
     ("$_ is _ bytes long", |hole| {
@@ -96,12 +153,22 @@ fn prepare(preparation: Preparation) -> Option<Step> {
     Some(Step::Prepare(preparation))
 }
 
-fn deny(hole: &[&str], permission: &'static str) -> Option<Step> {
-    prepare(Deny { members: names(hole[0]), permission, channel: names(hole[1]).remove(0) })
+fn group(hole: &[&str], setting: Setting) -> Option<Step> {
+    prepare(Group { name: hole[0].to_owned(), setting, permissions: names(hole[1]) })
 }
 
-fn messages(author: &str, count: u32, channel: &str) -> Option<Step> {
-    prepare(Messages { author: author.to_owned(), count, channel: names(channel).remove(0) })
+fn say(channels: &str, setting: Setting, permissions: &str, subjects: &str) -> Option<Step> {
+    let (channels, permissions, subjects) = (names(channels), names(permissions), names(subjects));
+    prepare(Override { channels, setting, permissions, subjects })
+}
+
+fn ban(members: &str, until: Option<i64>) -> Option<Step> {
+    prepare(Ban { members: names(members), until })
+}
+
+fn messages(author: &str, count: &str, channel: &str, at_once: bool) -> Option<Step> {
+    let (author, count, channel) = (author.to_owned(), count.parse().ok()?, names(channel));
+    prepare(Messages { author, count, channel: channel.into_iter().next()?, at_once })
 }
 
 /// `alice, bob and carol` as a list. A channel's `#` is for the reader.
@@ -153,9 +220,22 @@ impl Preparation {
                 let (_, picture) = &pictures::all()[0];
                 names.iter().for_each(|name| world.emoji(name, picture));
             }
-            Deny { members, permission, channel } => {
-                members.iter().for_each(|member| world.deny(member, permission, channel));
+            Owner(names) => {
+                let group = world.owners();
+                names.iter().for_each(|name| world.join(name, group));
             }
+            Group { name, setting, permissions } => {
+                world.group_that_says(name, *setting, permissions);
+            }
+            Base { setting, permissions } => world.base(*setting, permissions),
+            Override { channels, setting, permissions, subjects } => {
+                for channel in channels {
+                    for subject in subjects {
+                        world.say_in(channel, *setting, permissions, subject);
+                    }
+                }
+            }
+            Ban { members, until } => members.iter().for_each(|name| world.ban(name, *until)),
             Right { members, permission } => {
                 let group = world.group(permission);
                 members.iter().for_each(|member| world.join(member, group));
@@ -167,7 +247,12 @@ impl Preparation {
                     .iter()
                     .for_each(|member| groups.iter().for_each(|group| world.join(member, *group)));
             }
-            Messages { author, count, channel } => world.messages(author, *count, channel, ""),
+            Messages { author, count, channel, at_once: false } => {
+                world.messages(author, *count, channel, "");
+            }
+            Messages { author, count, channel, at_once: true } => {
+                world.messages_at_once(author, *count, channel);
+            }
             Config(keys) => return Some(keys.clone()),
         }
         None

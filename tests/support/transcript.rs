@@ -61,6 +61,9 @@ pub fn parse(file: &str, text: &str) -> Result<Vec<Transcript>, String> {
     for (index, line) in text.lines().enumerate() {
         let number = index + 1;
         if let Some(title) = line.strip_prefix('#') {
+            if !title.starts_with(' ') {
+                return Err(format!("{file}:{number}: a title or a sentence? {line}"));
+            }
             match transcripts.last_mut() {
                 Some(last) if last.lines.is_empty() => last.title.push_str(title),
                 _ => transcripts.push(Transcript {
@@ -299,6 +302,9 @@ impl Run {
             Step::Leave(names) => names.iter().try_for_each(|name| self.end(name, Actor::leave)),
             Step::Ended(name) => {
                 self.end(name, |actor| actor.client.read_to_end(End::CloseNotify, 1000))
+            }
+            Step::ThrownOut(name) => {
+                self.end(name, |actor| actor.client.read_to_end(End::CloseNotify, 1008))
             }
             Step::Drop(name) => self.remove(name).map(drop),
             Step::Reset(name) => self.remove(name).map(|actor| actor.client.tls.reset()),

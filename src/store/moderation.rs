@@ -1,0 +1,163 @@
+//! Who is kept out, and the record of who did what.
+
+use rusqlite::{Row, params};
+
+use crate::error::Refusal;
+use crate::id::{MemberId, now_s};
+use crate::protocol::Ban;
+use crate::store::{Change, Reader, WriteTx};
+
+/// What a line of the record is about, with its name as it is now; without a uuid the server.
+#[derive(Debug, Clone)]
+pub(crate) struct AuditSubject {
+    /// Of the member, group, channel or emoji.
+    pub uuid: Option<u64>,
+    /// Its name.
+    pub name: String,
+}
+
+impl AuditSubject {
+    /// A thing that has a uuid.
+    pub(crate) fn new(uuid: u64, name: impl Into<String>) -> Self {
+        Self { uuid: Some(uuid), name: name.into() }
+    }
+
+    /// The server itself.
+    pub(crate) fn server() -> Self {
+        Self { uuid: None, name: "the server".to_owned() }
+    }
+}
+
+/// One line of the record, as it is printed.
+#[derive(Debug)]
+pub(crate) struct AuditEntry {
+    /// When, UTC: `2026-11-25 14:20:31`.
+    pub date: String,
+    /// Who, by the name they had then.
+    pub actor: String,
+    /// What: the name of a command.
+    pub action: String,
+    /// To whom or to what, by the name it had then.
+    pub subject: String,
+    /// More of it; may be empty.
+    pub details: String,
+}
+
+impl Reader<'_> {
+    /// The bans in force, oldest first.
+    pub(crate) fn list_bans(&self) -> Result<Vec<Ban>, Refusal> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT member_uuid, reason, until, by_uuid, date FROM bans
+             WHERE until IS NULL OR until > ?1 ORDER BY date, member_uuid",
+        )?;
+        let ban = |row: &Row<'_>| {
+            Ok(Ban {
+                user: row.get(0)?,
+                reason: row.get(1)?,
+                until: row.get(2)?,
+                by: row.get(3)?,
+                date: row.get(4)?,
+            })
+        };
+        let bans = statement.query_map([now_s()], ban)?;
+        Ok(bans.collect::<Result<_, _>>()?)
+    }
+
+    /// Calls `say` with each line of the record, oldest first, until it fails.
+    pub(crate) fn for_each_audit_entry(
+        &self,
+        mut say: impl FnMut(AuditEntry) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT datetime(date, 'unixepoch'), actor_name, action, subject_name, details
+             FROM audit ORDER BY seq",
+        )?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            say(AuditEntry {
+                date: row.get(0)?,
+                actor: row.get(1)?,
+                action: row.get(2)?,
+                subject: row.get(3)?,
+                details: row.get(4)?,
+            })?;
+        }
+        Ok(())
+    }
+
+    /// A time in Unix seconds as people read it, UTC: `2026-11-25 14:20:31`; as it is when it is
+    /// past all calendars.
+    pub(crate) fn date_text(&self, date: i64) -> Result<String, Refusal> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT coalesce(datetime(?1, 'unixepoch'), format('%d', ?1))")?;
+        Ok(statement.query_row([date], |row| row.get(0))?)
+    }
+
+    /// The place of the newest line of the record.
+    pub(super) fn last_audit_seq(&self) -> Result<i64, Refusal> {
+        let mut statement =
+            self.connection.prepare_cached("SELECT coalesce(max(seq), 0) FROM audit")?;
+        Ok(statement.query_row([], |row| row.get(0))?)
+    }
+
+    /// The members whose passwords the command line set after a place in the record.
+    pub(super) fn list_new_passwords(&self, after_seq: i64) -> Result<Vec<MemberId>, Refusal> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT subject_uuid FROM audit
+             WHERE seq > ?1 AND actor_uuid IS NULL AND action = 'passwd'",
+        )?;
+        let members = statement.query_map([after_seq], |row| row.get(0))?;
+        Ok(members.collect::<Result<_, _>>()?)
+    }
+}
+
+impl WriteTx<'_> {
+    /// Keeps a member out, in place of whatever ban there was.
+    pub(crate) fn insert_ban(&mut self, ban: &Ban) -> Result<(), Refusal> {
+        self.alter(
+            "INSERT OR REPLACE INTO bans (member_uuid, reason, until, by_uuid, date)
+             VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![ban.user, ban.reason, ban.until, ban.by, ban.date],
+        )
+    }
+
+    /// Lets a member in again.
+    pub(crate) fn delete_ban(&mut self, member: MemberId) -> Result<(), Refusal> {
+        self.alter("DELETE FROM bans WHERE member_uuid = ?1", [member])
+    }
+
+    /// Ends all connections of a member, once this is committed.
+    pub(crate) fn disconnect(&mut self, member: MemberId) {
+        self.changes.push(Change::Disconnect(member));
+    }
+
+    /// Adds a line to the record: who (nobody: the owner's command line), what, to whom.
+    pub(crate) fn record(
+        &mut self,
+        actor: Option<MemberId>,
+        action: &str,
+        subject: AuditSubject,
+        details: &str,
+    ) -> Result<(), Refusal> {
+        let actor_name = match actor {
+            Some(actor) => self.find_name(actor)?.unwrap_or_default(),
+            None => "command line".to_owned(),
+        };
+        self.connection
+            .prepare_cached(
+                "INSERT INTO audit (date, actor_uuid, actor_name, action, subject_uuid,
+                 subject_name, details) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            )?
+            .execute(params![
+                now_s(),
+                actor,
+                actor_name,
+                action,
+                subject.uuid.map(|uuid| uuid as i64),
+                subject.name,
+                details,
+            ])?;
+        Ok(())
+    }
+}
