@@ -1,6 +1,7 @@
 //! The Aster chat server. `ARCHITECTURE.md` tells how its parts work together.
 
 mod access;
+mod admin;
 mod avatar;
 mod broadcaster;
 mod commands;
@@ -21,6 +22,7 @@ mod throttle;
 mod tls;
 pub mod wire;
 
+pub use admin::{Errand, Failure, run_errand};
 pub use commands::names as command_names;
 pub use server::run;
 pub use store::Location;

@@ -7,10 +7,21 @@ use std::process::ExitCode;
 
 use aster_server::config::Config;
 use aster_server::error::StartupError;
-use aster_server::{Location, log, run};
+use aster_server::{Errand, Failure, Location, log, run, run_errand};
 
 const USAGE: &str = "\
-usage: aster-server [--config FILE] [--scratch-db]
+usage: aster-server [--config FILE] [--scratch-db]    run the server
+       aster-server [--config FILE] ERRAND
+
+The errands work whether or not the server runs; it notices what they changed.
+
+  owner NAME             make NAME an owner, and the account where there is none
+  owner NAME --remove    make NAME an owner no longer
+  passwd NAME            give NAME a new password, and end their connections
+  audit                  print who did what to whom, when (UTC), oldest first
+  why MEMBER CHANNEL     say what MEMBER may do in CHANNEL (name or uuid), and what decides it
+
+A name that begins with a dash comes after a --.
 
   --config FILE   the configuration; config.json of this folder by default. Where there is
                   none, one with the defaults is written. Paths in it are relative to it.
@@ -18,20 +29,25 @@ usage: aster-server [--config FILE] [--scratch-db]
   --version       say which version this is
   --help          say this";
 
+/// An errand could not be done.
+const EXIT_REFUSED: u8 = 1;
 /// The server cannot start: command line, configuration, certificate, database, address.
 const EXIT_CANNOT_START: u8 = 2;
 
 fn main() -> ExitCode {
     match start() {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            log::line(error);
-            ExitCode::from(EXIT_CANNOT_START)
+        Err(failure) => {
+            log::line(&failure);
+            ExitCode::from(match failure {
+                Failure::CannotStart(_) => EXIT_CANNOT_START,
+                Failure::Refused(_) => EXIT_REFUSED,
+            })
         }
     }
 }
 
-fn start() -> Result<(), StartupError> {
+fn start() -> Result<(), Failure> {
     match parse_arguments(env::args_os().skip(1))? {
         Order::Say(text) => {
             log::answer(text);
@@ -43,7 +59,16 @@ fn start() -> Result<(), StartupError> {
                 true => Location::Memory,
                 false => Location::File(config.database_file.clone()),
             };
-            run(config, &location)
+            Ok(run(config, &location)?)
+        }
+        Order::DoErrand { config_file, errand } => {
+            // Only that makes what a first start makes; in the wrong folder others find nothing.
+            let may_begin = matches!(errand, Errand::Owner { remove: false, .. });
+            if !may_begin && !config_file.exists() {
+                let problem = "not there; is this the server's folder?";
+                return Err(StartupError::new(config_file.display(), problem).into());
+            }
+            run_errand(&Config::load(&config_file)?, &errand)
         }
     }
 }
@@ -52,12 +77,14 @@ fn start() -> Result<(), StartupError> {
 #[derive(Debug, PartialEq, Eq)]
 enum Order {
     Run { config_file: PathBuf, scratch_db: bool },
+    DoErrand { config_file: PathBuf, errand: Errand },
     Say(&'static str),
 }
 
 fn parse_arguments(mut arguments: impl Iterator<Item = OsString>) -> Result<Order, StartupError> {
     let mut config_file = PathBuf::from("config.json");
-    let mut scratch_db = false;
+    let (mut scratch_db, mut remove) = (false, false);
+    let mut words = Vec::new();
     while let Some(argument) = arguments.next() {
         match argument.to_str() {
             Some("--config") => {
@@ -71,13 +98,34 @@ fn parse_arguments(mut arguments: impl Iterator<Item = OsString>) -> Result<Orde
             Some("--version") => {
                 return Ok(Order::Say(concat!("aster-server ", env!("CARGO_PKG_VERSION"))));
             }
+            Some("--remove") => remove = true,
+            Some(word) if !word.starts_with('-') => words.push(word.to_owned()),
+            // From here on words may begin with a dash: names do as they like.
+            Some("--") => {
+                for word in arguments.by_ref() {
+                    words.push(word.into_string().map_err(|word| {
+                        StartupError(format!("{}: not UTF-8", word.to_string_lossy()))
+                    })?);
+                }
+            }
             Some(_) | None => {
                 let shown = argument.to_string_lossy();
                 return Err(StartupError(format!("{shown}: unknown argument; see --help")));
             }
         }
     }
-    Ok(Order::Run { config_file, scratch_db })
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let errand = match (words.as_slice(), remove, scratch_db) {
+        ([], false, _) => return Ok(Order::Run { config_file, scratch_db }),
+        (["owner", name], _, false) => Errand::Owner { name: (*name).to_owned(), remove },
+        (["passwd", name], false, false) => Errand::Passwd { name: (*name).to_owned() },
+        (["audit"], false, false) => Errand::Audit,
+        (["why", member, channel], false, false) => {
+            Errand::Why { member: (*member).to_owned(), channel: (*channel).to_owned() }
+        }
+        _ => return Err(StartupError(format!("{}: no such errand; see --help", words.join(" ")))),
+    };
+    Ok(Order::DoErrand { config_file, errand })
 }
 
 #[cfg(test)]
@@ -98,5 +146,22 @@ mod tests {
         assert_eq!(order(&["--help"]), Ok(Order::Say(USAGE)));
         assert!(order(&["--config"]).is_err());
         assert!(order(&["serve"]).is_err());
+        let errand = |errand| Ok(Order::DoErrand { config_file: "config.json".into(), errand });
+        let owner = |name: &str, remove| Errand::Owner { name: name.to_owned(), remove };
+        assert_eq!(order(&["owner", "me"]), errand(owner("me", false)));
+        assert_eq!(order(&["owner", "--remove", "me"]), errand(owner("me", true)));
+        assert_eq!(order(&["owner", "--", "--me"]), errand(owner("--me", false)));
+        assert_eq!(order(&["audit"]), errand(Errand::Audit));
+        let wrong: [&[&str]; 6] = [
+            &["owner"],
+            &["owner", "a", "b"],
+            &["passwd", "me", "--remove"],
+            &["audit", "--scratch-db"],
+            &["why", "me"],
+            &["--remove"],
+        ];
+        for arguments in wrong {
+            assert!(order(arguments).is_err(), "{arguments:?}");
+        }
     }
 }
