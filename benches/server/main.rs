@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clients::Clients;
-use server::Server;
+use server::{GROUPS, Rules, Server};
 
 /// What goes wrong ends the bench, in words.
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -95,12 +95,15 @@ fn run() -> Outcome<()> {
 
     let loads = || LOADS.iter().filter(|load| is_wanted(load.0));
     if let Some(members) = loads().map(|load| load.1 + load.2).max() {
-        let server = Server::start(folder, members, server_core)?;
+        let server = Server::start(folder, members, server_core, Rules::None)?;
         server.explain(measure_loads(&server, loads(), plan))?;
         server.stop()?;
     }
+    if is_wanted("rules") {
+        measure_rules(folder, server_core, plan)?;
+    }
     if is_wanted("memory") {
-        let server = Server::start(folder, plan.idle_connections, server_core)?;
+        let server = Server::start(folder, plan.idle_connections, server_core, Rules::None)?;
         server.explain(measure_memory(&server, plan.idle_connections))?;
         server.stop()?;
     }
@@ -112,20 +115,14 @@ fn measure_loads<'a>(
     loads: impl Iterator<Item = &'a (&'static str, usize, usize, usize)>,
     plan: &Plan,
 ) -> Outcome<()> {
-    println!("| load | clients | {} |", COLUMNS.map(|(name, _)| name).join(" | "));
-    println!("|---|--:{}|", "|--:".repeat(COLUMNS.len()));
+    print_head();
     let mut clients = Clients::new(server)?;
     for &(name, senders, receivers, window) in loads {
         let count = clients.grow_to(senders + receivers / plan.divisor)?;
         clients.start(senders, window);
         let rounds = measure_rounds(server, &mut clients, plan)
             .map_err(|error| format!("{name}: {error}"))?;
-        print!("| {name}{} | {count} |", if clients.tally.held { " *" } else { "" });
-        for (column, &(_, decimals)) in COLUMNS.iter().enumerate() {
-            let figure = median(rounds.iter().map(|round| round[column]).collect());
-            print!(" {figure:.decimals$} |");
-        }
-        println!();
+        print_row(&format!("{name}{}", if clients.tally.held { " *" } else { "" }), count, &rounds);
     }
     let (request, event) = (clients.tally.request_bytes, clients.tally.event_bytes);
     println!("\nBefore TLS a request has {request} bytes, an event {event}.");
@@ -134,6 +131,90 @@ fn measure_loads<'a>(
         true => Ok(()),
         false => Err("what is stored is not what was delivered, or in another order".into()),
     }
+}
+
+fn print_head() {
+    println!("| load | clients | {} |", COLUMNS.map(|(name, _)| name).join(" | "));
+    println!("|---|--:{}|", "|--:".repeat(COLUMNS.len()));
+}
+
+fn print_row(name: &str, count: usize, rounds: &[Figures]) {
+    print_figures(name, count, rounds, COLUMNS.map(|(_, decimals)| decimals));
+}
+
+/// The medians of some rounds, each with so many decimals.
+fn print_figures(name: &str, count: usize, rounds: &[Figures], decimals: [usize; COLUMNS.len()]) {
+    print!("| {name} | {count} |");
+    for (column, decimals) in decimals.into_iter().enumerate() {
+        let figure = median(rounds.iter().map(|round| round[column]).collect());
+        print!(" {figure:.decimals$} |");
+    }
+    println!();
+}
+
+/// A server under measurement and its clients.
+struct Side {
+    what: &'static str,
+    server: Server,
+    clients: Clients,
+    rounds: Vec<Figures>,
+}
+
+impl Side {
+    fn start(
+        what: &'static str,
+        rules: Rules,
+        folder: &Path,
+        core: usize,
+        count: usize,
+    ) -> Outcome<Self> {
+        let server = Server::start(folder, count, core, rules)?;
+        let mut clients = server.explain(Clients::new(&server))?;
+        server.explain(clients.grow_to(count))?;
+        Ok(Self { what, server, clients, rounds: Vec::new() })
+    }
+
+    fn measure(&mut self, senders: usize, plan: &Plan) -> Outcome<()> {
+        self.clients.start(senders, 1);
+        self.clients.run_for(plan.round / 6)?;
+        self.rounds.push(measure_round(&self.server, &mut self.clients, plan.round)?);
+        self.clients.finish()
+    }
+}
+
+/// Holds a server with many groups and overrides beside one that has none, a round of this and a
+/// round of that, so that both have the same machine.
+fn measure_rules(folder: &Path, core: usize, plan: &Plan) -> Outcome<()> {
+    let count = 108 / plan.divisor;
+    println!(
+        "{GROUPS} groups, and overrides for each in every one of {} channels, beside none.\n",
+        GROUPS + 1
+    );
+    let mut none = Side::start("no rules", Rules::None, folder, core, count)?;
+    let mut many = Side::start("many rules", Rules::Many, folder, core, count)?;
+    print_head();
+    for senders in [1, 8] {
+        for _ in 0..plan.rounds {
+            for side in [&mut none, &mut many] {
+                let outcome = side.measure(senders, plan);
+                side.server.explain(outcome)?;
+            }
+        }
+        let pairs: Vec<Figures> = many
+            .rounds
+            .iter()
+            .zip(&none.rounds)
+            .map(|(many, none)| std::array::from_fn(|column| many[column] / none[column]))
+            .collect();
+        for side in [&mut none, &mut many] {
+            print_row(&format!("{senders} of {count} send, {}", side.what), count, &side.rounds);
+            side.rounds.clear();
+        }
+        print_figures("the second by the first", count, &pairs, [3; COLUMNS.len()]);
+    }
+    println!();
+    none.server.stop()?;
+    many.server.stop()
 }
 
 /// What one round comes to, as [`COLUMNS`] has it.

@@ -5,6 +5,7 @@ use std::hash::{DefaultHasher, Hasher};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -27,6 +28,21 @@ const CONFIG: &str = r#"{"addr": "127.0.0.1", "port": 0, "database_file": "bench
 /// How long the server may take to start.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Groups, and channels beside the one that is spoken in, of a server with [`Rules::Many`].
+pub(crate) const GROUPS: u64 = 50;
+/// Groups that each member is in there.
+const GROUPS_OF_A_MEMBER: u64 = 5;
+
+/// What a server has to say about who may do what.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rules {
+    /// Nothing but the base.
+    None,
+    /// [`GROUPS`] groups and as many channels more; in each channel an override for every group
+    /// and for as many members; each member is in five of the groups.
+    Many,
+}
+
 /// A server process in a folder of its own. Dropping it ends the process.
 pub(crate) struct Server {
     process: Child,
@@ -36,10 +52,14 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts a server below `parent` that has one channel and `members` without passwords.
-    pub(crate) fn start(parent: &Path, members: usize, core: usize) -> Outcome<Self> {
+    /// Starts a server below `parent` that has `members` without passwords.
+    pub(crate) fn start(parent: &Path, members: usize, core: usize, rules: Rules) -> Outcome<Self> {
         let folder = make_folder(parent)?;
-        prepare_database(&folder, members)?;
+        let mut database = prepare_database(&folder, members)?;
+        if rules == Rules::Many {
+            lay_down_rules(&mut database, members as u64)?;
+        }
+        drop(database);
         fs::write(folder.join("config.json"), CONFIG)?;
         let mut command = Command::new(env!("CARGO_BIN_EXE_aster-server"));
         command.current_dir(&folder).stdin(Stdio::null()).stderr(File::create(folder.join("log"))?);
@@ -119,7 +139,9 @@ impl Drop for Server {
 }
 
 fn make_folder(parent: &Path) -> Outcome<PathBuf> {
-    let folder = parent.join(format!("bench-{}", std::process::id()));
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let folder = parent.join(format!("bench-{}-{count}", std::process::id()));
     fs::create_dir(&folder)?;
     Ok(folder)
 }
@@ -138,6 +160,39 @@ fn prepare_database(folder: &Path, members: usize) -> Outcome<Connection> {
     }
     transaction.commit()?;
     Ok(database)
+}
+
+fn lay_down_rules(database: &mut Connection, members: u64) -> Outcome<()> {
+    // Reading and sending are allowed, as in the base, so that the load is the same.
+    const ALLOW: [u8; 3] = [0, 0b01_0100, 0];
+    let transaction = database.transaction()?;
+    for number in 0..GROUPS {
+        let group = "INSERT INTO groups (uuid, name, colour, position, permissions)
+            VALUES (?1, ?1, 0, ?2, ?3)";
+        transaction.execute(group, (1 + number, number, ALLOW))?;
+        let channel = "INSERT INTO channels (uuid, name, position) VALUES (?1, ?1, ?2)";
+        transaction.execute(channel, (1000 + number, 1 + number))?;
+    }
+    for member in 0..members {
+        let membership = "INSERT INTO member_groups (member_uuid, group_uuid) VALUES (?1, ?2)";
+        for number in 0..GROUPS_OF_A_MEMBER {
+            let group = 1 + (member * 7 + number * 11) % GROUPS;
+            transaction.execute(membership, (CHANNEL + 1 + member, group))?;
+        }
+    }
+    for channel in (1000..1000 + GROUPS).chain([CHANNEL]) {
+        let group = "INSERT INTO channel_overrides (channel_uuid, group_uuid, permissions)
+            VALUES (?1, ?2, ?3)";
+        let member = "INSERT INTO channel_overrides (channel_uuid, member_uuid, permissions)
+            VALUES (?1, ?2, ?3)";
+        for number in 0..GROUPS {
+            transaction.execute(group, (channel, 1 + number, ALLOW))?;
+            if number < members {
+                transaction.execute(member, (channel, CHANNEL + 1 + number, ALLOW))?;
+            }
+        }
+    }
+    Ok(transaction.commit()?)
 }
 
 /// What a lone sender is held against: messages a second that go into such a database by
