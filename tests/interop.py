@@ -10,7 +10,7 @@ what does not exist), `Message.reply`'s result (always None), anything that enco
 
 import asyncio
 import json
-import sqlite3
+import subprocess
 import sys
 from base64 import b64encode
 from contextlib import asynccontextmanager
@@ -21,8 +21,7 @@ from asterpy import ConnectionMode
 from smoke import Server, empty_folder
 
 DEADLINE_S = 10
-EMOJI_UUID = 77
-PICTURE = Path(__file__).parent.parent.joinpath("assets/default.png").read_bytes()
+PICTURE = Path(__file__).parent.parent.joinpath("assets/icon.png").read_bytes()
 
 
 class Bot:
@@ -202,10 +201,74 @@ async def a_restart_loses_nothing(port):
         assert (await alice.until(alice.server.fetch_sync())).uname == "al"
 
 
-async def an_emoji_is_fetched(port):
+async def an_emoji_is_made_and_fetched(port):
+    async with bots(Bot(port, "alice"), Bot(port, "bob")) as (alice, bob):
+        assert (await bob.ask("list_emoji"))["data"] == []
+        data = b64encode(PICTURE).decode()
+        assert (await bob.ask("create_emoji", name="aster", data=data))["status"] == 403
+        uuid = (await alice.ask("create_emoji", name="aster", data=data))["uuid"]
+        await bob.event("list_emoji", data=[["aster", uuid]])
+        emoji = await bob.until(bob.server.fetch_emoji(uuid))
+        assert (emoji.uuid, emoji.name, emoji.data) == (uuid, "aster", data)
+
+
+async def an_owner_makes_a_channel(port):
+    async with bots(Bot(port, "alice"), Bot(port, "bob")) as (alice, bob):
+        tea = await alice.until(alice.server.create_channel("tea"))
+        assert tea.name == "tea", "asterpy looks it up as soon as it has the response"
+        await bob.event("list_channels")
+        sent = await bob.until(bob.server.get_channel_by_name("tea").send("is it on?"))
+        heard = await alice.until(alice.messages.get())
+        assert (heard.uuid, heard.channel.uuid) == (sent.uuid, tea.uuid)
+        refused = await bob.ask("create_channel", name="milk")
+        assert refused["status"] == 403
+
+
+async def moderators_have_a_room_of_their_own(port):
+    async with bots(Bot(port, "alice"), Bot(port, "bob"), Bot(port, "carol")) as them:
+        alice, bob, carol = them
+        group = {"name": "mods", "colour": 0xFF, "position": 1, "permissions": [0, 0x40, 0]}
+        mods = (await alice.ask("create_group", **group))["uuid"]
+        user = bob.server.self_uuid
+        assert (await alice.ask("update_user_groups", user=user, groups=[mods]))["status"] == 200
+        await carol.event("get_metadata")
+        assert carol.server.get_user(user).groups == [mods]
+
+        overrides = {"group:0": [0, 0, 8], f"group:{mods}": [0, 0, 4]}
+        room = (await alice.ask("create_channel", name="room", permissions=overrides))["uuid"]
+        await bob.event("list_channels")
+        await bob.until(bob.server.get_channel_by_name("room").send("just us"))
+        heard = await bob.until(bob.messages.get())
+        assert (heard.content, heard.channel.uuid) == ("just us", room)
+        for command in ("send", "history"):
+            refused = await carol.ask(command, channel=room, content="hello?", num=1)
+            assert refused["status"] == 404
+        assert carol.messages.empty() and carol.server.get_channel_by_name("room") is None
+
+        sent = await carol.until(carol.general.send("buy my tea"))
+        assert (await bob.ask("delete", message=sent.uuid))["status"] == 200
+        await carol.event("message_deleted", message=sent.uuid)
+
+        # Taken away in the middle of a conversation, the stream stops at once.
+        assert (await alice.ask("update_user_groups", user=user, groups=[]))["status"] == 200
+        said = await alice.until(alice.server.get_channel_by_name("room").send("is bob gone?"))
+        assert (await bob.ask("history", channel=room, num=1))["status"] == 404
+        while not bob.messages.empty():
+            assert bob.messages.get_nowait().uuid != said.uuid
+
+
+async def a_banned_member_stays_out(port):
     async with bots(Bot(port, "alice")) as alice:
-        emoji = await alice.until(alice.server.fetch_emoji(EMOJI_UUID))
-        assert (emoji.uuid, emoji.name, emoji.data) == (EMOJI_UUID, "aster", b64encode(PICTURE).decode())
+        carol = Bot(port, "carol")
+        await carol.run()
+        user = carol.server.self_uuid
+        assert (await alice.ask("ban", user=user, reason="spam"))["status"] == 200
+        await asyncio.wait_for(carol._connection, DEADLINE_S)
+        async with bots(Bot(port, "", connect_mode=ConnectionMode.NEITHER)) as stranger:
+            login = {"uname": "carol", "passwd": "wonderland"}
+            assert (await stranger.ask("login", **login))["status"] == 403
+            assert (await alice.ask("unban", user=user))["status"] == 200
+            assert (await stranger.ask("login", **login))["status"] == 200
 
 
 FIRST_RUN = [
@@ -217,7 +280,13 @@ FIRST_RUN = [
     history_has_pages,
     what_devices_share_is_kept,
 ]
-SECOND_RUN = [a_restart_loses_nothing, an_emoji_is_fetched]
+SECOND_RUN = [
+    a_restart_loses_nothing,
+    an_owner_makes_a_channel,
+    moderators_have_a_room_of_their_own,
+    a_banned_member_stays_out,
+    an_emoji_is_made_and_fetched,
+]
 
 
 def run(binary, folder, log):
@@ -230,10 +299,7 @@ def run(binary, folder, log):
                 asyncio.run(test(server.port))
             server.stop()
         if tests is FIRST_RUN:
-            # No command makes an emoji yet.
-            with sqlite3.connect(folder / "aster.db") as database:
-                row = (EMOJI_UUID, "aster", b64encode(PICTURE).decode())
-                database.execute("INSERT INTO emoji (uuid, name, data) VALUES (?, ?, ?)", row)
+            subprocess.run([binary, "owner", "alice"], cwd=folder, check=True)
 
 
 def main():
