@@ -33,8 +33,9 @@ lint: ## Check format, lints and documentation; warnings are errors
 
 check: lint test smoke interop ## All of CI
 
-smoke: build ## Start, chat, kill, start again and stop, in an empty folder
-	$(PYTHON) tests/smoke.py "$(BINARY)"
+smoke: build ## Start, chat, kill, start again and stop, in an empty folder; do what the README says
+	$(PYTHON) -B tests/smoke.py "$(BINARY)"
+	$(PYTHON) -B tests/readme.py "$(BINARY)"
 
 bench: ## Measure the release build over TLS on loopback
 	$(CARGO) bench --locked --bench server
