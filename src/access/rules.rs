@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use crate::access::comparison::Comparison;
 use crate::access::{Access, Kind};
 use crate::id::{GroupId, MemberId};
-use crate::protocol::{Overrides, Permission, PermissionSet, Subject};
+use crate::protocol::{Overrides, Permission, PermissionSet, Permissions, Subject};
 
 /// Members' permissions in channels that one request may make us look through: a second's work.
 /// Only a server with thousands of combinations of groups and hundreds of channels comes near.
@@ -86,6 +86,21 @@ impl Access {
             && pairs.into_iter().all(|pair| comparison.gain(pair).is_within(has))
     }
 
+    /// Whether overrides in the place of others grant something to a member in person who is not
+    /// below the actor, and so might keep what only a peer, or they themself, ever gave them.
+    pub(crate) fn gives_to_peers(&self, actor: MemberId, old: &Overrides, new: &Overrides) -> bool {
+        let rank = self.rank(actor);
+        let gains = |(subject, said): (Subject, Permissions)| {
+            subject.member().is_some_and(|member| {
+                let granted = old.find(subject).granted_by(said);
+                !granted.is_empty() && !rank.is_above(self.rank(member))
+            })
+        };
+        // What is said of no more counts as well.
+        let gone = old.iter().map(|(subject, _)| (subject, new.find(subject)));
+        rank != Rank::TOP && new.iter().chain(gone).any(gains)
+    }
+
     /// Whether overrides in the place of others would take a permission in their channel from a
     /// group or another member of the actor's rank or a higher one.
     pub(crate) fn takes_from_peers(
@@ -124,7 +139,7 @@ mod tests {
 
     use super::*;
     use crate::protocol::permissions::Setting;
-    use crate::protocol::{Channel, Group, Permissions};
+    use crate::protocol::{Channel, Group};
 
     const SEND: Permission = Permission::SendMessages;
     const BAN: Permission = Permission::BanUsers;
@@ -224,6 +239,26 @@ mod tests {
         let access = access(&[say(&[]), say(&[(SEND, Setting::Allow)])], &[], &here);
         assert_eq!(access.gift_of(id(11)), PermissionSet::of(BAN).union(SEND_ALONE));
         assert!(access.gift_of(id(10)).is_empty());
+    }
+
+    #[test]
+    fn nobody_gives_to_themselves_or_their_peers_in_person() {
+        let allow = say(&[(SEND, Setting::Allow)]);
+        let members: &[(u64, &[u64])] = &[(1, &[11]), (2, &[10]), (3, &[11]), (4, &[12])];
+        let access = access(&[say(&[]); 3], members, &[]);
+        let gives = |subject, actor: u64| {
+            let overrides = [(subject, allow)].into_iter().collect();
+            access.gives_to_peers(id(actor), &Overrides::default(), &overrides)
+        };
+        for member in [1, 2, 3] {
+            assert!(gives(Subject::Member(id(member)), 1), "{member}");
+        }
+        assert!(!gives(Subject::Member(id(4)), 1) && !gives(Subject::Member(id(9)), 1));
+        assert!(!gives(Subject::Group(id(11)), 1), "who leaves the group loses it");
+        assert!(!gives(Subject::Member(id(2)), 2), "nobody is above the top");
+        let denied = say(&[(SEND, Setting::Deny)]);
+        let lifted = [(Subject::Member(id(3)), denied)].into_iter().collect();
+        assert!(access.gives_to_peers(id(1), &lifted, &Overrides::default()));
     }
 
     #[test]

@@ -157,7 +157,7 @@ fn find_subjects(db: &Reader<'_>, overrides: &Overrides) -> Result<(), Refusal> 
 }
 
 /// `Forbidden` when overrides in the place of others would grant what is not the member's to
-/// grant, or take something from those who are not below; `BadRequest` when they are too many.
+/// grant, give to or take from those who are not below; `BadRequest` when they are too many.
 fn check_overrides(
     tx: &WriteTx<'_>,
     actor: MemberId,
@@ -166,6 +166,7 @@ fn check_overrides(
 ) -> Result<(), Refusal> {
     let access = tx.access();
     allow(access.may_grant(actor, old.granted_by(new)))?;
+    allow(!access.gives_to_peers(actor, old, new))?;
     allow(!access.takes_from_peers(actor, old, new))?;
     let added = new.count().saturating_sub(old.count());
     if added > 0 && access.count_overrides() + added > OVERRIDES_MAX {

@@ -153,9 +153,7 @@ impl State {
     /// Nobody grants what they do not have; lifting a deny is granting.
     fn judge_grant(&self, me: &Member, old: Rights, new: Rights) -> Verdict {
         for permission in 0..10 {
-            let allowed = new[permission] == ALLOW && old[permission] != ALLOW;
-            let lifted = old[permission] == DENY && new[permission] != DENY;
-            if allowed || lifted {
+            if grants(old[permission], new[permission]) {
                 refuse_if(!self.holds(me, permission), 403, "granting what they do not have")?;
             }
         }
@@ -167,6 +165,12 @@ impl State {
         for (subject, _) in channel.overrides.iter().chain(overrides) {
             let (old, new) = (find_override(channel, *subject), find_override(&after, *subject));
             self.judge_grant(me, old, new)?;
+            if let Subject::Member(member) = subject {
+                let them = &self.members[self.find_member(*member).unwrap()];
+                let gives = (0..10).any(|permission| grants(old[permission], new[permission]));
+                let is_peer = self.rank(me) > 0 && !self.is_below(me, self.rank(them));
+                refuse_if(gives && is_peer, 403, "a gift to oneself or a peer")?;
+            }
         }
         let rank = self.rank(me);
         let mut protected: Vec<Member> = vec![];
@@ -242,4 +246,9 @@ impl State {
         };
         refuse_if(position.is_some_and(|position| position >= end), 400, "past the end")
     }
+}
+
+/// Whether a setting in the place of another grants: lifting a deny is granting.
+fn grants(old: u8, new: u8) -> bool {
+    (new == ALLOW && old != ALLOW) || (old == DENY && new != DENY)
 }
