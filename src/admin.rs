@@ -121,9 +121,13 @@ fn make_owner(store: &Store, name: &str) -> Result<(), Failure> {
             return Ok(false);
         }
         tx.insert_membership(member, group)?;
-        // No request could lift it from then on.
-        tx.delete_ban(member)?;
-        tx.record(None, "owner", AuditSubject::new(member.raw(), name.as_str()), "")?;
+        let subject = AuditSubject::new(member.raw(), name.as_str());
+        if tx.access().is_banned(member, now_s()) {
+            // No request could lift it from here on.
+            tx.delete_ban(member)?;
+            tx.record(None, "unban", subject.clone(), "")?;
+        }
+        tx.record(None, "owner", subject, "")?;
         Ok(true)
     })?;
     log::answer(format_args!("{shown} is {} owner", if is_new { "now an" } else { "already an" }));

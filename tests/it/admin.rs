@@ -102,6 +102,9 @@ fn a_banned_member_who_is_made_the_owner_may_come_in() {
     assert_eq!(try_login(&server, "bob", "bob"), 403);
     done(&server, &["owner", "bob"], "");
     assert_eq!(try_login(&server, "bob", "bob"), 200);
+    let record = done(&server, &["audit"], "");
+    let lines: Vec<&str> = record.lines().map(|line| line.split_once('\t').unwrap().1).collect();
+    assert_eq!(lines, ["command line\tunban\tbob", "command line\towner\tbob"]);
 }
 
 #[test]
