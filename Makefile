@@ -9,13 +9,15 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 BINARY := $(TARGET)/release/aster-server
 BINDIR  = $(DESTDIR)$(PREFIX)/bin
 DOCDIR  = $(DESTDIR)$(PREFIX)/share/doc/aster-server
+UNITDIR = $(DESTDIR)$(PREFIX)/lib/systemd/system
+SYSUSERSDIR = $(DESTDIR)$(PREFIX)/lib/sysusers.d
 
 # The steps of `check` come in their order also under `make -j`: cargo shares out the cores itself.
 .NOTPARALLEL:
-.PHONY: help build run test lint check smoke bench interop install clean
+.PHONY: help build run test lint check smoke bench interop install uninstall clean
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s  %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s  %s\n", $$1, $$2 }' Makefile
 
 build: ## Build the release binary
 	$(CARGO) build --release --locked
@@ -46,12 +48,23 @@ interop: build ## Chat through an unmodified asterpy (Python 3.11 or newer, from
 	"$(TARGET)/interop/bin/python" -B tests/interop.py "$(BINARY)"
 
 # What somebody else owns has been built already: `make build && sudo make install` builds nothing as root.
-install: ## Install to $(DESTDIR)$(PREFIX), /usr/local by default
+# On the machine itself (no DESTDIR) it also makes the service's user and tells systemd.
+install: ## Install to $(DESTDIR)$(PREFIX), /usr/local by default, with a systemd service
 	@if [ ! -e "$(BINARY)" ] || [ -O "$(BINARY)" ]; then $(CARGO) build --release --locked; fi
-	install -d "$(BINDIR)" "$(DOCDIR)/docs"
+	install -d "$(BINDIR)" "$(DOCDIR)/docs" "$(UNITDIR)" "$(SYSUSERSDIR)"
 	install -m 755 "$(BINARY)" "$(BINDIR)"
 	install -m 644 *.md LICENSE-* "$(DOCDIR)"
 	install -m 644 docs/*.md "$(DOCDIR)/docs"
+	sed "s|@PREFIX@|$(PREFIX)|" assets/aster.service >"$(UNITDIR)/aster.service"
+	chmod 644 "$(UNITDIR)/aster.service"
+	install -m 644 assets/aster.sysusers "$(SYSUSERSDIR)/aster.conf"
+	@if [ -z "$(DESTDIR)" ] && command -v systemd-sysusers >/dev/null; then \
+		systemd-sysusers "$(SYSUSERSDIR)/aster.conf"; fi
+	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
+
+uninstall: ## Remove what `install` placed; the server's folder stays
+	rm -rf "$(DOCDIR)"
+	rm -f "$(BINDIR)/aster-server" "$(UNITDIR)/aster.service" "$(SYSUSERSDIR)/aster.conf"
 
 clean: ## Remove what was built
 	$(CARGO) clean
