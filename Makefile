@@ -35,9 +35,10 @@ lint: ## Check format, lints and documentation; warnings are errors
 
 check: lint test smoke interop ## All of CI
 
-smoke: build ## Start, chat, kill, start again and stop, in an empty folder; do what the README says
+smoke: build ## Start, chat, kill, start again, stop; do what the README says; install
 	$(PYTHON) -B tests/smoke.py "$(BINARY)"
 	$(PYTHON) -B tests/readme.py "$(BINARY)"
+	$(PYTHON) -B tests/install.py
 
 bench: ## Measure the release build over TLS on loopback
 	$(CARGO) bench --locked --bench server
