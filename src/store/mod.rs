@@ -7,6 +7,7 @@ mod access;
 mod accounts;
 mod channels;
 mod groups;
+mod look;
 mod messages;
 mod migrations;
 mod moderation;
@@ -15,6 +16,7 @@ mod reading;
 mod schema;
 mod server;
 mod sync;
+mod takeover;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -159,7 +161,7 @@ impl Store {
         publish: impl Fn(Vec<Change>) + Send + 'static,
     ) -> Result<Self, OpenError> {
         let lock = schema::lock(location)?;
-        let mut connection = schema::open(location)?;
+        let mut connection = schema::open(location, lock.as_ref())?;
         accounts::draw_missing_pfps(&mut connection)?;
         Self::open_with(location, connection, defaults, publish, lock)
     }
