@@ -26,6 +26,7 @@ mod runner;
 mod start;
 mod stop;
 mod stream;
+mod takeover;
 mod tidy;
 mod transcripts;
 mod transport;
