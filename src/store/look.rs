@@ -21,6 +21,8 @@ const LOOKS_MAX: u32 = 5;
 const LOOK_INTERVAL: Duration = Duration::from_millis(200);
 /// SQLite's steps between two looks at the clock: milliseconds.
 const CHECK_STEPS: i32 = 10_000;
+/// A database is one page at least, and that is the smallest.
+const DATABASE_BYTES_MIN: u64 = 512;
 /// The newest version of older servers' databases.
 const OLDER_VERSION_MAX: i64 = 5;
 /// What older servers' databases have had from the first on.
@@ -77,11 +79,12 @@ fn stamps(file: &Path) -> [Option<(u64, SystemTime)>; 3] {
 
 fn look_once(file: &Path, timeout: Duration) -> Result<Found, OpenError> {
     let (wal, journal) = (beside(file, "-wal"), beside(file, "-journal"));
-    if bytes(file) == 0 {
-        return match bytes(&wal) {
-            0 => Ok(Found::Empty),
-            _ => Err(OpenError::Damaged("it is empty, but its -wal is not".to_owned())),
-        };
+    match bytes(file) {
+        0 if bytes(&wal) == 0 => return Ok(Found::Empty),
+        0 => return Err(OpenError::Damaged("it is empty, but its -wal is not".to_owned())),
+        // SQLite would take it for empty.
+        1..DATABASE_BYTES_MIN => return Err(OpenError::Foreign),
+        DATABASE_BYTES_MIN.. => {}
     }
     let folder = Folder::make(beside(file, ".look")).map_err(OpenError::Io)?;
     let shown = folder.shown();

@@ -21,6 +21,7 @@ mod limits;
 mod model;
 mod moderation;
 mod online;
+mod refused;
 mod restart;
 mod runner;
 mod start;
