@@ -15,6 +15,7 @@ mod admin;
 mod backlog;
 mod communities;
 mod concurrency;
+mod deletion;
 mod faults;
 mod http;
 mod limits;
