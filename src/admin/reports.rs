@@ -4,21 +4,22 @@ use std::io::{self, BufWriter, Write};
 
 use crate::access::{Decision, Layer};
 use crate::admin::{Failure, find_member};
-use crate::error::Refusal;
 use crate::id::{ChannelId, now_s};
 use crate::log;
-use crate::store::{AuditEntry, Store};
+use crate::store::Store;
 
 /// A line for each entry, oldest first: date (UTC), who, what, to whom, more of it. Between
 /// them are tabs, which no name can hold.
 pub(super) fn print_audit(store: &Store) -> Result<(), Failure> {
+    // Order: all of it first. Whoever pages through it is not to hold the database meanwhile.
+    let entries = store.read(|db| db.list_audit_entries())?;
     let mut output = BufWriter::new(io::stdout().lock());
-    let say = |entry: AuditEntry| {
+    let failed = |error: io::Error| Failure::Refused(error.to_string());
+    for entry in entries {
         let fields = [entry.date, entry.actor, entry.action, entry.subject, entry.details];
-        writeln!(output, "{}", fields.join("\t").trim_end()).map_err(Refusal::internal)
-    };
-    store.read(|db| db.for_each_audit_entry(say))?;
-    output.flush().map_err(|error| Failure::Refused(error.to_string()))
+        writeln!(output, "{}", fields.join("\t").trim_end()).map_err(failed)?;
+    }
+    output.flush().map_err(failed)
 }
 
 pub(super) fn explain(store: &Store, member: &str, channel: &str) -> Result<(), Failure> {

@@ -7,6 +7,7 @@ mod access;
 mod accounts;
 mod channels;
 mod groups;
+mod look;
 mod messages;
 mod migrations;
 mod moderation;
@@ -15,13 +16,15 @@ mod reading;
 mod schema;
 mod server;
 mod sync;
+mod takeover;
+mod traces;
 mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use rusqlite::Connection;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+use rusqlite::{Connection, ErrorCode};
 
 use crate::access::Access;
 use crate::config::Config;
@@ -32,7 +35,7 @@ use crate::protocol::{Event, Picture};
 
 pub(crate) use accounts::{Login, PasswordHash};
 pub(crate) use messages::{NewMessage, Page};
-pub(crate) use moderation::{AuditEntry, AuditSubject};
+pub(crate) use moderation::AuditSubject;
 pub(crate) use readers::Reader;
 pub(crate) use writer::WriteTx;
 
@@ -159,7 +162,7 @@ impl Store {
         publish: impl Fn(Vec<Change>) + Send + 'static,
     ) -> Result<Self, OpenError> {
         let lock = schema::lock(location)?;
-        let mut connection = schema::open(location)?;
+        let mut connection = schema::open(location, lock.as_ref())?;
         accounts::draw_missing_pfps(&mut connection)?;
         Self::open_with(location, connection, defaults, publish, lock)
     }
@@ -208,8 +211,8 @@ impl Store {
             return;
         }
         self.readers.close();
-        if !self.writer.stop() {
-            log::line("another program holds the database; it is left as it was last committed");
+        if let Err(reason) = self.writer.stop() {
+            log::line(format_args!("{reason}; what was not answered is not done"));
         }
     }
 }
@@ -223,6 +226,9 @@ impl Drop for Store {
 
 impl From<rusqlite::Error> for Refusal {
     fn from(error: rusqlite::Error) -> Self {
+        if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) {
+            return Self::internal(format_args!("database: {}", schema::BUSY));
+        }
         Self::internal(format_args!("database: {error}"))
     }
 }

@@ -63,26 +63,22 @@ impl Reader<'_> {
         Ok(bans.collect::<Result<_, _>>()?)
     }
 
-    /// Calls `say` with each line of the record, oldest first, until it fails.
-    pub(crate) fn for_each_audit_entry(
-        &self,
-        mut say: impl FnMut(AuditEntry) -> Result<(), Refusal>,
-    ) -> Result<(), Refusal> {
+    /// The record, oldest first.
+    pub(crate) fn list_audit_entries(&self) -> Result<Vec<AuditEntry>, Refusal> {
         let mut statement = self.connection.prepare_cached(
             "SELECT datetime(date, 'unixepoch'), actor_name, action, subject_name, details
              FROM audit ORDER BY seq",
         )?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            say(AuditEntry {
+        let entries = statement.query_map([], |row| {
+            Ok(AuditEntry {
                 date: row.get(0)?,
                 actor: row.get(1)?,
                 action: row.get(2)?,
                 subject: row.get(3)?,
                 details: row.get(4)?,
-            })?;
-        }
-        Ok(())
+            })
+        })?;
+        Ok(entries.collect::<Result<_, _>>()?)
     }
 
     /// A time in Unix seconds as people read it, UTC: `2026-11-25 14:20:31`; as it is when it is

@@ -6,23 +6,30 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, params};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use crate::id::{draw_uuid, now_ms};
-use crate::store::{Location, migrations};
+use crate::store::look::{Found, identify, look};
+use crate::store::{Location, migrations, takeover};
 
-const INIT: &str = include_str!("../../init.sql");
+pub(super) const INIT: &str = include_str!("../../init.sql");
 /// `PRAGMA application_id` of our databases, as in `init.sql`.
-const APPLICATION_ID: i64 = 0x4173_7472;
+pub(super) const APPLICATION_ID: i64 = 0x4173_7472;
 /// `PRAGMA user_version` of the newest schema, as in `init.sql`.
 pub(super) const VERSION: i64 = 2;
 /// How long a statement waits for another process (the owner's command line).
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// What is said when it was in vain.
+pub(super) const BUSY: &str = "another program has kept the database locked for 5 s; try again";
 /// How long a server waits for the lock, and how often it looks.
-const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 const LOCK_INTERVAL: Duration = Duration::from_millis(50);
+/// How long a database is looked through before a server starts on it, and before an errand, which
+/// is not to keep a server from the lock.
+const SERVER_CHECK_TIMEOUT: Duration = Duration::from_secs(10);
+const ERRAND_CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 /// More than there are distinct statements, so that each is compiled once per connection.
 const STATEMENTS_CACHED: usize = 128;
 
@@ -32,10 +39,16 @@ pub(super) enum OpenError {
     Io(std::io::Error),
     /// Another server has it.
     InUse,
-    /// A database of something else, or of an older server.
+    /// Another program has it, for longer than one waits.
+    Busy,
+    /// A file of something else.
     Foreign,
+    /// SQLite finds it broken, in these words.
+    Damaged(String),
     /// A database of a newer server.
     Newer(i64),
+    /// A database of an older server, of a version that it never had.
+    UnknownOlder(i64),
     /// A database of an older server of ours, which is running.
     InUseByOlder(i64),
     /// The copy that is set aside before a migration could not be made.
@@ -48,9 +61,27 @@ impl fmt::Display for OpenError {
             Self::Sqlite(error) => error.fmt(formatter),
             Self::Io(error) => error.fmt(formatter),
             Self::InUse => formatter.write_str("another server is using it"),
-            Self::Foreign => formatter.write_str("not a database of this server"),
+            Self::Busy => formatter.write_str(BUSY),
+            Self::Foreign => formatter.write_str(
+                "not a database of this server, and left as it is; if it was one, restore a backup",
+            ),
+            Self::Damaged(problem) => write!(
+                formatter,
+                "damaged, and left as it is; restore a backup, or see what `aster-server check` \
+                 says ({problem})"
+            ),
+            Self::UnknownOlder(version) => {
+                write!(
+                    formatter,
+                    "no older server's version {version} is known; it is left as it is"
+                )
+            }
             Self::Newer(version) => {
-                write!(formatter, "schema {version} is newer than this program's {VERSION}")
+                write!(
+                    formatter,
+                    "schema {version} is newer than this program's {VERSION}; it is left as it is, \
+                     start a newer program"
+                )
             }
             Self::InUseByOlder(version) => {
                 write!(formatter, "a server with schema {version} is using it; restart that one")
@@ -62,7 +93,12 @@ impl fmt::Display for OpenError {
 
 impl From<rusqlite::Error> for OpenError {
     fn from(error: rusqlite::Error) -> Self {
-        Self::Sqlite(error)
+        match error.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase) => Self::Foreign,
+            Some(ErrorCode::DatabaseCorrupt) => Self::Damaged(error.to_string()),
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy,
+            _ => Self::Sqlite(error),
+        }
     }
 }
 
@@ -71,7 +107,7 @@ impl From<rusqlite::Error> for OpenError {
 ///
 /// *Invariant:* dropped after every connection of this process to the file. Closing any
 /// descriptor of a file gives up the locks that SQLite has on it.
-pub(super) struct ServerLock(#[expect(dead_code, reason = "held, never used")] File);
+pub(super) struct ServerLock(File);
 
 /// Takes the lock, making the file if it is not there. Nothing to lock in memory. Waits a
 /// moment for an errand that has it because the schema is not in place yet.
@@ -98,12 +134,29 @@ fn try_lock(location: &Location) -> Result<Option<ServerLock>, OpenError> {
     }
 }
 
-/// The writing connection, with the newest schema in place.
+/// The writing connection for a server, with the newest schema in place.
 ///
 /// *Order:* for whoever holds the lock only.
-pub(super) fn open(location: &Location) -> Result<Connection, OpenError> {
+pub(super) fn open(
+    location: &Location,
+    lock: Option<&ServerLock>,
+) -> Result<Connection, OpenError> {
+    open_within(location, lock, SERVER_CHECK_TIMEOUT)
+}
+
+fn open_within(
+    location: &Location,
+    lock: Option<&ServerLock>,
+    check_timeout: Duration,
+) -> Result<Connection, OpenError> {
+    // Order: nothing may be touched before it was looked at.
+    if let (Location::File(file), Some(ServerLock(locked))) = (location, lock) {
+        if let Found::Older(version) = look(file, check_timeout)? {
+            takeover::run(file, locked, version)?;
+        }
+    }
     let mut connection = connect_writer(location)?;
-    match check(&connection)? {
+    match identify(&connection)? {
         Found::Empty => {
             configure(&connection)?;
             create(&mut connection)?;
@@ -113,41 +166,43 @@ pub(super) fn open(location: &Location) -> Result<Connection, OpenError> {
             configure(&connection)?;
             migrations::run(&mut connection, location, version)?;
         }
+        Found::Older(_) => return Err(OpenError::Foreign),
     }
     Ok(connection)
 }
 
 /// For an errand beside a server: sees to it that the newest schema is in place, as a server would
-/// at its start, unless one that is starting does. Takes the lock only where that is to be done.
+/// at its start, unless there is one, or one that is starting does.
 pub(super) fn prepare(location: &Location) -> Result<(), OpenError> {
     let deadline = Instant::now() + BUSY_TIMEOUT;
     loop {
-        let is_there = matches!(location, Location::File(path) if path.exists());
-        // Order: connections are closed before the lock is taken, and before it is given back.
-        if is_there && matches!(check(&connect_writer(location)?)?, Found::Ours(VERSION)) {
-            return Ok(());
-        }
         match try_lock(location) {
             Ok(lock) => {
-                drop(open(location)?);
+                // Order: the connection is closed before the lock is given back.
+                drop(open_within(location, lock.as_ref(), ERRAND_CHECK_TIMEOUT)?);
                 drop(lock);
                 return Ok(());
             }
-            Err(OpenError::InUse) if Instant::now() < deadline => thread::sleep(LOCK_INTERVAL),
-            // Whoever has it runs on an older schema: `open_newest` says so.
-            Err(OpenError::InUse) => return Ok(()),
+            Err(OpenError::InUse) => {}
             Err(error) => return Err(error),
         }
+        // Order: a connection is closed before the lock is tried again.
+        let found = identify(&connect_writer(location)?);
+        // Whoever has it runs on an older schema, or does not get ready: `open_newest` says so.
+        if matches!(found, Ok(Found::Ours(VERSION))) || Instant::now() > deadline {
+            return Ok(());
+        }
+        thread::sleep(LOCK_INTERVAL);
     }
 }
 
 /// The writing connection, where the newest schema is in place already.
 pub(super) fn open_newest(location: &Location) -> Result<Connection, OpenError> {
     let connection = connect_writer(location)?;
-    match check(&connection)? {
+    match identify(&connection)? {
         Found::Ours(VERSION) => configure(&connection)?,
         Found::Ours(version) => return Err(OpenError::InUseByOlder(version)),
-        Found::Empty => return Err(OpenError::Foreign),
+        Found::Empty | Found::Older(_) => return Err(OpenError::InUse),
     }
     Ok(connection)
 }
@@ -160,6 +215,8 @@ fn connect_writer(location: &Location) -> rusqlite::Result<Connection> {
 fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
+    // What is deleted is overwritten; `Traces` sees to the journal.
+    connection.pragma_update(None, "secure_delete", true)?;
     connection.pragma_update(None, "foreign_keys", true)
 }
 
@@ -190,37 +247,21 @@ fn connect(location: &Location, flags: OpenFlags) -> rusqlite::Result<Connection
     Ok(connection)
 }
 
-/// What a file holds.
-enum Found {
-    /// Nothing yet.
-    Empty,
-    /// A database of ours with this schema, up to the newest.
-    Ours(i64),
-}
-
-/// Fails on a database that is not ours, or newer; changes nothing.
-fn check(connection: &Connection) -> Result<Found, OpenError> {
-    let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-    let (application_id, version) = (number("application_id")?, number("user_version")?);
-    let tables: i64 =
-        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    match (application_id, version) {
-        (APPLICATION_ID, 1..=VERSION) => Ok(Found::Ours(version)),
-        (APPLICATION_ID, newer) if newer > VERSION => Err(OpenError::Newer(newer)),
-        (0, 0) if tables == 0 => Ok(Found::Empty),
-        _ => Err(OpenError::Foreign),
-    }
-}
-
 /// The newest schema and the first channel, together or not at all (protocol section 6).
 fn create(connection: &mut Connection) -> Result<(), OpenError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     transaction.execute_batch(INIT)?;
-    let uuid =
-        draw_uuid(now_ms()).map_err(|problem| OpenError::Io(std::io::Error::other(problem)))?;
-    transaction.execute(
+    insert_first_channel(&transaction)?;
+    Ok(transaction.commit()?)
+}
+
+/// The channel that is always there (protocol section 6).
+pub(super) fn insert_first_channel(connection: &Connection) -> Result<(), OpenError> {
+    let drawn = draw_uuid(now_ms());
+    let uuid = drawn.map_err(|problem| OpenError::Io(std::io::Error::other(problem)))?;
+    connection.execute(
         "INSERT INTO channels (uuid, name, position) VALUES (?1, 'general', 0)",
         params![uuid as i64],
     )?;
-    Ok(transaction.commit()?)
+    Ok(())
 }

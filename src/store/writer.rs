@@ -15,6 +15,7 @@
 use std::mem;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded};
@@ -23,8 +24,10 @@ use rusqlite::{Connection, OptionalExtension};
 use crate::access::Access;
 use crate::error::Refusal;
 use crate::id::{draw_uuid, now_ms};
+use crate::log;
 use crate::protocol::Event;
 use crate::store::access::{access_version, load_access};
+use crate::store::traces::Traces;
 use crate::store::{Change, Reader, Shared};
 use crate::thread::spawn_essential;
 
@@ -42,6 +45,8 @@ pub(super) struct Writer {
     queue: Sender<Order>,
     /// Closed when the thread has ended, and the connection with it.
     ended: Receiver<()>,
+    /// Whether it waits for another program that holds the database.
+    is_waiting: Arc<AtomicBool>,
 }
 
 enum Order {
@@ -58,13 +63,16 @@ impl Writer {
         let (queue, orders) = bounded(QUEUE_JOBS_MAX);
         let (ends, ended) = bounded(0);
         let (access, noticed) = (shared.access(), Noticed::default());
-        let mut state = State { connection, shared, publish, access, noticed };
+        let is_waiting = Arc::new(AtomicBool::new(false));
+        let waits = Arc::clone(&is_waiting);
+        let traces = Traces::watch(&connection);
+        let mut state = State { connection, shared, publish, access, noticed, traces, waits };
         spawn_essential("writer", move || {
             state.run(&orders);
             drop(state);
             drop(ends);
         })?;
-        Ok(Self { queue, ended })
+        Ok(Self { queue, ended, is_waiting })
     }
 
     pub(super) fn run<T: Send + 'static>(
@@ -78,12 +86,18 @@ impl Writer {
         answered.recv().map_err(|_| stopped())?
     }
 
-    /// Finishes what is queued, then closes the connection. False when that took too long,
-    /// because another process holds the database: what was not answered is not done.
-    pub(super) fn stop(&self) -> bool {
+    /// Finishes what is queued, then closes the connection. Fails when that takes too long, and
+    /// says why: what was not answered is not done.
+    pub(super) fn stop(&self) -> Result<(), &'static str> {
         let deadline = Instant::now() + STOP_TIMEOUT;
         self.queue.send_deadline(Order::Stop, deadline).ok();
-        self.ended.recv_deadline(deadline) == Err(RecvTimeoutError::Disconnected)
+        match self.ended.recv_deadline(deadline) {
+            Err(RecvTimeoutError::Disconnected) => Ok(()),
+            _ if self.is_waiting.load(Ordering::Relaxed) => {
+                Err("another program holds the database")
+            }
+            _ => Err("a request was still at work in the database"),
+        }
     }
 
     /// Whether the thread has ended.
@@ -179,6 +193,9 @@ struct State<P> {
     /// Who may do what, as of this thread's last commit and what it did since.
     access: Arc<Access>,
     noticed: Noticed,
+    traces: Traces,
+    /// See `Writer::is_waiting`.
+    waits: Arc<AtomicBool>,
 }
 
 /// How far this thread knows what other processes wrote.
@@ -198,11 +215,14 @@ impl<P: Fn(Vec<Change>)> State<P> {
         loop {
             match orders.recv_timeout(NOTICE_INTERVAL) {
                 Ok(Order::Run(job)) => jobs.push(job),
-                Err(RecvTimeoutError::Timeout) => match self.data_version() {
-                    Ok(version) if Some(version) != self.noticed.data_version => {}
-                    // Should looking fail, whoever writes next is told.
-                    Ok(_) | Err(_) => continue,
-                },
+                Err(RecvTimeoutError::Timeout) => {
+                    self.wipe_traces(true);
+                    match self.data_version() {
+                        Ok(version) if Some(version) != self.noticed.data_version => {}
+                        // Should looking fail, whoever writes next is told.
+                        Ok(_) | Err(_) => continue,
+                    }
+                }
                 Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => return,
             }
             let mut stop = false;
@@ -217,6 +237,13 @@ impl<P: Fn(Vec<Change>)> State<P> {
             if stop {
                 return;
             }
+            self.wipe_traces(false);
+        }
+    }
+
+    fn wipe_traces(&mut self, is_resting: bool) {
+        if let Err(error) = self.traces.wipe(&self.connection, is_resting) {
+            log::line(format_args!("database: its journal cannot be emptied: {error}"));
         }
     }
 
@@ -246,7 +273,15 @@ impl<P: Fn(Vec<Change>)> State<P> {
 
     fn transact(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<Vec<Change>, Refusal> {
         let mut changes = Vec::new();
-        self.execute("BEGIN IMMEDIATE")?;
+        if jobs.is_empty() {
+            // Looks only: nobody has to let go of the database for that.
+            self.execute("BEGIN")?;
+        } else {
+            self.waits.store(true, Ordering::Relaxed);
+            let begun = self.execute("BEGIN IMMEDIATE");
+            self.waits.store(false, Ordering::Relaxed);
+            begun?;
+        }
         let noticed = self.notice(&mut changes)?;
         for job in jobs {
             self.execute("SAVEPOINT job")?;
@@ -268,6 +303,7 @@ impl<P: Fn(Vec<Change>)> State<P> {
             self.execute("RELEASE job")?;
         }
         self.execute("COMMIT")?;
+        self.traces.note_commit(noticed.data_version != self.noticed.data_version);
         self.noticed = noticed;
         Ok(changes)
     }

@@ -255,6 +255,11 @@ pub fn run(folder: &Folder, arguments: &[&str]) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8(output.stderr).unwrap())
 }
 
+/// Starts the program in a folder and leaves it alone. What it says goes nowhere.
+pub fn spawn(folder: &Folder, arguments: &[&str]) -> Child {
+    command(folder, arguments).stderr(Stdio::null()).spawn().unwrap()
+}
+
 /// Runs an errand of the owner's, with something on its standard input: its exit code,
 /// standard output and standard error.
 pub fn errand(folder: &Folder, arguments: &[&str], input: &str) -> (Option<i32>, String, String) {
