@@ -4,6 +4,9 @@ CARGO   ?= cargo
 PYTHON  ?= python3
 PREFIX  ?= /usr/local
 DESTDIR ?=
+# Of `make torture`: how many kills, and the number that repeats its choices.
+CYCLES  ?= 20
+SEED    ?=
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 BINARY := $(TARGET)/release/aster-server
@@ -14,7 +17,7 @@ SYSUSERSDIR = $(DESTDIR)$(PREFIX)/lib/sysusers.d
 
 # The steps of `check` come in their order also under `make -j`: cargo shares out the cores itself.
 .NOTPARALLEL:
-.PHONY: help build run test lint check smoke bench interop install uninstall clean
+.PHONY: help build run test lint check smoke torture durability bench interop install uninstall clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s  %s\n", $$1, $$2 }' Makefile
@@ -33,12 +36,18 @@ lint: ## Check format, lints and documentation; warnings are errors
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
 
-check: lint test smoke interop ## All of CI
+check: lint test smoke torture durability interop ## All of CI
 
 smoke: build ## Start, chat, kill, start again, stop; do what the README says; install
 	$(PYTHON) -B tests/smoke.py "$(BINARY)"
 	$(PYTHON) -B tests/readme.py "$(BINARY)"
 	$(PYTHON) -B tests/install.py
+
+torture: ## Kill -9 under load, CYCLES times (20), and look for every message each time
+	$(CARGO) test --release --locked --test torture -- $(CYCLES) $(SEED)
+
+durability: build ## See each message synced to disk before its answer, and what failed writes do (needs strace)
+	$(PYTHON) -B tests/durability.py "$(BINARY)"
 
 bench: ## Measure the release build over TLS on loopback
 	$(CARGO) bench --locked --bench server

@@ -23,6 +23,6 @@ mod tls;
 pub mod wire;
 
 pub use admin::{Errand, Failure, run_errand};
-pub use commands::names as command_names;
+pub use commands::{names as command_names, recognise};
 pub use server::run;
 pub use store::Location;

@@ -18,7 +18,8 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Resource, getrlimit, setrlimit};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::flag;
 use signal_hook::iterator::Signals;
 
 use crate::broadcaster::{self, Broadcaster, ConnectionId};
@@ -70,6 +71,9 @@ impl Server {
         // From here on a signal waits until the server can stop as it should.
         let signals =
             Signals::new([SIGTERM, SIGINT]).map_err(|error| StartupError::new("signals", error))?;
+        // Past a limit on the size of files a write fails, as on a full disk, and no more.
+        flag::register(SIGXFSZ, Arc::default())
+            .map_err(|error| StartupError::new("signals", error))?;
         let (broadcaster, notices) = Broadcaster::new();
         let publisher = broadcaster.clone();
         let publish = move |changes| publisher.publish(changes);

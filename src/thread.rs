@@ -24,3 +24,32 @@ pub(crate) fn spawn_essential(
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::env;
+    use std::process::Command;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Set for a process that is to panic.
+    const PANICS: &str = "ASTER_TEST_PANICS";
+
+    #[test]
+    fn a_panic_in_a_thread_that_the_server_needs_ends_the_process() {
+        if env::var_os(PANICS).is_some() {
+            spawn_essential("fragile", || panic!("as asked")).unwrap();
+            // Ended long before, or the exit code is another.
+            std::thread::sleep(Duration::from_secs(20));
+            return;
+        }
+        // This very test once more, in a process of its own.
+        let mut again = Command::new(env::current_exe().unwrap());
+        let name = "thread::tests::a_panic_in_a_thread_that_the_server_needs_ends_the_process";
+        let output = again.args(["--exact", name, "--nocapture"]).env(PANICS, "").output().unwrap();
+        assert_eq!(output.status.code(), Some(EXIT_SOFTWARE));
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains("'fragile'") && said.contains("stopping"), "{said}");
+    }
+}

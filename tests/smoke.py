@@ -22,14 +22,17 @@ STOP_DEADLINE_S = 5
 
 
 class Server:
-    """A server process in `folder`; every line of its standard error is added to `log`."""
+    """A server process in `folder`; every line of its standard error is added to `log`.
 
-    def __init__(self, binary, folder, log):
+    `before` is what the command line begins with: a program that becomes the server.
+    """
+
+    def __init__(self, binary, folder, log, before=()):
         self.port = None
         self._log = log
         self._started = threading.Event()
         self._process = subprocess.Popen(
-            [binary],
+            [*before, binary],
             cwd=folder,
             env={"HOME": str(folder.parent / "home"), "PATH": os.environ["PATH"]},
             stdin=subprocess.DEVNULL,
@@ -38,6 +41,10 @@ class Server:
         )
         self._reader = threading.Thread(target=self._read_log, daemon=True)
         self._reader.start()
+
+    @property
+    def pid(self):
+        return self._process.pid
 
     def _read_log(self):
         for line in self._process.stderr:
@@ -78,21 +85,32 @@ class Client:
         # An end of stream without close_notify raises instead of looking like an orderly one.
         stream = tls.wrap_socket(raw, server_hostname="localhost", suppress_ragged_eofs=False)
         self._stream = stream.makefile("rw", encoding="utf-8", newline="\n")
+        self.events = []
 
     def ask(self, command, **fields):
         """Gives the response to a request, which must be 200; events before it are skipped."""
+        packet = self.try_ask(command, **fields)
+        assert packet["status"] == 200, packet
+        return packet
+
+    def try_ask(self, command, **fields):
+        """As `ask`, whatever the status is. Events go to `events`."""
         json.dump({"command": command, "label": command, **fields}, self._stream)
         print(file=self._stream, flush=True)
         for line in self._stream:
             packet = json.loads(line)
             if packet.get("label") == command:
-                assert packet["status"] == 200, packet
                 return packet
+            self.events.append(packet)
         raise AssertionError(f"closed before {command} was answered")
 
+    def wait_for_event(self, command):
+        while not any(event["command"] == command for event in self.events):
+            self.events.append(json.loads(self._stream.readline()))
+
     def read_to_end(self):
-        for _ in self._stream:
-            pass
+        for line in self._stream:
+            self.events.append(json.loads(line))
 
 
 def get(server, tls, path):

@@ -84,6 +84,8 @@ static COMMANDS: &[Row] = &[
 struct Row {
     name: &'static str,
     who: Who,
+    /// Whether a text has the fields of this command's request.
+    reads: fn(&str, &Limits) -> bool,
     run: fn(&mut Session<'_>, &Call<'_>) -> Result<String, Refusal>,
 }
 
@@ -100,7 +102,12 @@ enum Who {
 
 macro_rules! row {
     ($name:literal, $who:ident, $handler:path) => {
-        Row { name: $name, who: Who::$who, run: |session, call| call.carry_out(session, $handler) }
+        Row {
+            name: $name,
+            who: Who::$who,
+            reads: |text, limits| reads(text, limits, $handler),
+            run: |session, call| call.carry_out(session, $handler),
+        }
     };
 }
 use row;
@@ -111,6 +118,19 @@ trait Request: DeserializeOwned {
     fn is_within(&self, _limits: &Limits) -> bool {
         true
     }
+}
+
+fn parse_fields<R: Request>(text: &str, limits: &Limits) -> Option<R> {
+    serde_json::from_str(text).ok().filter(|request: &R| request.is_within(limits))
+}
+
+/// Whether a text has the fields that this handler takes.
+fn reads<R: Request, T>(
+    text: &str,
+    limits: &Limits,
+    _: fn(&mut Session<'_>, R) -> Result<T, Refusal>,
+) -> bool {
+    parse_fields::<R>(text, limits).is_some()
 }
 
 /// The fields of a request that has none.
@@ -129,6 +149,15 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     COMMANDS.iter().map(|row| row.name)
 }
 
+/// The name of the command that a text asks for, if all that can be checked without a session
+/// is right: the request would not be refused with 400 for its shape.
+pub fn recognise(text: &str, limits: &Limits) -> Option<&'static str> {
+    let envelope = parse_envelope(text)?;
+    envelope.label().ok()?;
+    let row = COMMANDS.iter().find(|row| row.name == envelope.command)?;
+    (row.reads)(text, limits).then_some(row.name)
+}
+
 /// Carries out one request and returns its one response.
 pub(crate) fn answer(session: &mut Session<'_>, text: &str) -> String {
     let Some(envelope) = parse_envelope(text) else { return encode_unknown() };
@@ -145,7 +174,7 @@ pub(crate) fn answer(session: &mut Session<'_>, text: &str) -> String {
     };
     outcome.unwrap_or_else(|refusal| {
         if let Refusal::Internal(cause) = &refusal {
-            log::line(format_args!("{command} failed: {cause}"));
+            log::fault(format_args!("{command} failed: {cause}"));
         }
         encode_refusal(command, label, refusal.status())
     })
@@ -171,10 +200,8 @@ impl Call<'_> {
         session: &mut Session<'_>,
         handler: fn(&mut Session<'_>, R) -> Result<T, Refusal>,
     ) -> Result<String, Refusal> {
-        let request: R = serde_json::from_str(self.text).map_err(|_| Refusal::BadRequest)?;
-        if !request.is_within(&session.services.config.limits) {
-            return Err(Refusal::BadRequest);
-        }
+        let limits = &session.services.config.limits;
+        let request = parse_fields(self.text, limits).ok_or(Refusal::BadRequest)?;
         match (self.row.who, &session.login) {
             (Who::Strangers, Some(_)) => return Err(Refusal::MethodNotAllowed),
             (Who::Members, None) => return Err(Refusal::Unauthorised),

@@ -3,9 +3,9 @@
 use std::thread;
 
 use rusqlite::Connection;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::support::client::{Client, same_set};
+use crate::support::client::{Client, Framing, same_set};
 use crate::support::server::{Folder, Server};
 use crate::support::world::World;
 
@@ -69,6 +69,51 @@ fn a_fault_is_500_and_logged_and_undoes_only_its_own_request() {
 fn a_fault_that_undoes_a_whole_commit_is_told_to_all_in_it() {
     let (count, _) = send_right_and_wrong("ROLLBACK");
     assert!(count <= 40);
+}
+
+#[test]
+fn where_nothing_can_be_written_reading_goes_on_and_writing_once_it_can_be_again() {
+    let server = Server::start();
+    let (mut alice, mut bob) = (server.member("alice"), server.member("bob"));
+    let channel = alice.general();
+    let mut sent = vec![alice.say(channel, "before")];
+    server.limit_file_bytes(Some(0));
+    let send = json!({"command": "send", "channel": channel, "content": "lost", "nonce": "1"});
+    let writes = [
+        send.clone(),
+        json!({"command": "edit", "message": sent[0], "new_content": "lost"}),
+        json!({"command": "delete", "message": sent[0]}),
+        json!({"command": "mark_as_read", "message": sent[0]}),
+        json!({"command": "nick", "nick": "alicia"}),
+    ];
+    for write in writes {
+        assert_eq!(alice.ask(write.clone()), json!({"command": write["command"], "status": 500}));
+    }
+    let mut carol = server.connect("carol", Framing::Lines);
+    let register = json!({"command": "register", "uname": "carol", "passwd": "carol"});
+    assert_eq!(carol.ask(register), json!({"command": "register", "status": 500}));
+    assert_eq!(server.login("bob").history(channel, 9)[0]["content"], "before");
+    assert_eq!(alice.must(json!({"command": "get_last_reads"}))["last_reads"], json!({}));
+    let cause = "send failed: database: disk I/O error";
+    assert!(server.record.log().iter().any(|line| line == cause));
+
+    server.limit_file_bytes(None);
+    sent.push(alice.must(send)["message"].as_i64().unwrap());
+    carol.enter("register");
+    let history = alice.history(channel, 9);
+    assert_eq!(history.iter().filter_map(|m| m["uuid"].as_i64()).collect::<Vec<_>>(), sent);
+    for client in [&mut alice, &mut bob] {
+        let told = |client: &mut Client| client.next_event().unwrap();
+        let contents = std::iter::repeat_with(|| told(client));
+        let mut contents = contents.filter(|event| event["command"] == "content");
+        for uuid in &sent {
+            assert_eq!(contents.next().unwrap()["uuid"], *uuid);
+        }
+        drop(contents);
+        client.leave().unwrap();
+        let told = |event: &Value| event["command"] != "get_metadata";
+        assert!(!client.events.iter().any(told), "told of what is not there");
+    }
 }
 
 #[test]

@@ -10,6 +10,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use serde_json::{Value, json};
 
 use super::DEADLINE;
@@ -198,6 +199,13 @@ impl Server {
         let text = fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
         let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
         line.trim().strip_suffix(" kB")?.parse().ok()
+    }
+
+    /// From here on its writes to files fail past so many bytes, or no longer.
+    pub fn limit_file_bytes(&self, bytes: Option<u64>) {
+        let process = Some(Pid::from_child(&self.child));
+        let maximum = getrlimit(Resource::Fsize).maximum;
+        prlimit(process, Resource::Fsize, Rlimit { current: bytes.or(maximum), maximum }).unwrap();
     }
 
     /// Waits until there are so many clients' threads, by what Linux says of them. Elsewhere
