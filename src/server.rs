@@ -23,6 +23,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::answers::LargeAnswers;
 use crate::broadcaster::{self, Broadcaster, ConnectionId};
 use crate::commands::Services;
 use crate::config::{Config, Limits};
@@ -98,6 +99,7 @@ impl Server {
                 limits.failed_logins_per_minute,
                 limits.limit_loopback,
             ),
+            answers: LargeAnswers::default(),
             stopping: Stopping::default(),
             store,
             broadcaster,

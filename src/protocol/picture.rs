@@ -256,7 +256,10 @@ mod tests {
             assert!(!readable(&of(&[&good[..end - cut]])), "without its last {cut} bytes");
         }
         for more in 1..9 {
-            assert!(!readable(&of(&[&good, &b"\0\0\0\0\0\0\0\0"[..more]])), "{more} bytes behind it");
+            assert!(
+                !readable(&of(&[&good, &b"\0\0\0\0\0\0\0\0"[..more]])),
+                "{more} bytes behind it"
+            );
         }
         let mut wrong = good.clone();
         wrong[end - 1] ^= 1;
@@ -269,8 +272,7 @@ mod tests {
         // Interlaced, 5 by 5: 25 bytes of pixels in 11 rows of 7 passes.
         let header = chunk(b"IHDR", &[0, 0, 0, 5, 0, 0, 0, 5, 8, 0, 0, 0, 1]);
         let of = |rows: usize| chunk(b"IDAT", &zlib(&vec![0; rows]));
-        let interlaced =
-            |bytes| [&whole[..8], &header, &of(bytes), &chunk(b"IEND", b"")].concat();
+        let interlaced = |bytes| [&whole[..8], &header, &of(bytes), &chunk(b"IEND", b"")].concat();
         assert!(readable(&interlaced(25 + 11)));
         assert!(!readable(&interlaced(25 + 5)) && !readable(&interlaced(25 + 12)));
     }

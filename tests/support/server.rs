@@ -325,7 +325,8 @@ fn after(shell: &str, folder: &Folder) -> Command {
     prepared(command, folder)
 }
 
-fn command(folder: &Folder, arguments: &[&str]) -> Command {
+/// The program in a folder, its standard error a pipe.
+pub fn command(folder: &Folder, arguments: &[&str]) -> Command {
     let mut command = Command::new(PROGRAM);
     command.args(arguments);
     prepared(command, folder)
