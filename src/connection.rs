@@ -12,7 +12,8 @@
 //!
 //! # Limits
 //! Events that wait are bounded by `backlog_bytes_max`; past it the connection is closed.
-//! Answers are not: a client that asks and does not read waits for itself.
+//! Answers are not: a client that asks and does not read waits for itself; what waits for all of
+//! these together is bounded by `LargeAnswers`.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice, Read, Write};
@@ -25,7 +26,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg, sockopt};
 use rustls::{ServerConfig, ServerConnection};
 
+use crate::answers::LargeAnswers;
 use crate::error::Disconnect;
+use crate::id::MemberId;
+use crate::pieces::{PIECE_BYTES, Pieces};
 
 /// Ciphertext read at once.
 const READ_BYTES: usize = 4096;
@@ -33,8 +37,6 @@ const READ_BYTES: usize = 4096;
 const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
 /// Bytes that a farewell reads past; whoever still sends then does not listen.
 const FAREWELL_UNREAD_BYTES_MAX: usize = 4 << 20;
-/// Waiting pieces are joined up to this size.
-const SEGMENT_BYTES: usize = 64 * 1024;
 
 /// When a peer that says nothing is asked whether it is there, how often, how many times.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
@@ -134,24 +136,35 @@ impl Connection {
         Ok(())
     }
 
-    /// The client's thread. Writes an answer and, when the client is slow to take it, waits
-    /// for it, so that a client that asks and does not read slows itself only.
-    pub(crate) fn answer(
+    /// The client's thread. Writes an answer; what the kernel does not take waits.
+    pub(crate) fn answer(&self, plaintext: &Pieces) -> Result<(), Disconnect> {
+        let mut tls = self.lock();
+        plaintext.iter().try_for_each(|piece| tls.send(&self.socket, piece, Kind::Answer))
+    }
+
+    /// The client's thread. When the client is slow to take its answers, waits for it, so that a
+    /// client that asks and does not read slows itself only. `answers` counts what waits for this
+    /// member's clients.
+    pub(crate) fn drain(
         &self,
-        plaintext: Vec<u8>,
+        answers: &LargeAnswers,
+        member: Option<MemberId>,
         deadline: Option<Instant>,
     ) -> Result<(), Disconnect> {
-        self.lock().send(&self.socket, &plaintext, Kind::Answer)?;
-        // What waits is encrypted by now; a large answer is not kept twice for a slow client.
-        drop(plaintext);
+        let mut wait = None;
         loop {
             let mut tls = self.lock();
             tls.backlog.send(&self.socket)?;
+            let left_bytes = tls.backlog.answer_bytes;
+            drop(tls);
             // To the last byte: nobody else would send the rest.
-            if tls.backlog.answer_bytes == 0 {
+            if left_bytes == 0 {
                 return Ok(());
             }
-            drop(tls);
+            match &wait {
+                None => wait = Some(answers.wait(member, &self.socket, left_bytes)),
+                Some(wait) => wait.move_on(left_bytes),
+            }
             self.wait_for(PollFlags::OUT, deadline)?;
         }
     }
@@ -306,17 +319,20 @@ impl Backlog {
         }
     }
 
-    fn push(&mut self, kind: Kind, bytes: &[u8]) {
-        if bytes.is_empty() {
-            return;
-        }
+    fn push(&mut self, kind: Kind, mut bytes: &[u8]) {
         *self.count(kind) += bytes.len();
-        match self.segments.back_mut() {
-            Some(last) if last.kind == kind && last.bytes.len() < SEGMENT_BYTES => {
-                last.bytes.extend_from_slice(bytes);
-            }
-            Some(_) | None => {
-                self.segments.push_back(Segment { kind, bytes: bytes.to_vec(), sent_bytes: 0 });
+        while !bytes.is_empty() {
+            match self.segments.back_mut() {
+                Some(last) if last.kind == kind && last.bytes.len() < PIECE_BYTES => {
+                    let room = PIECE_BYTES - last.bytes.len();
+                    let (now, later) = bytes.split_at(room.min(bytes.len()));
+                    last.bytes.extend_from_slice(now);
+                    bytes = later;
+                }
+                Some(_) | None => {
+                    let bytes = Vec::with_capacity(PIECE_BYTES);
+                    self.segments.push_back(Segment { kind, bytes, sent_bytes: 0 });
+                }
             }
         }
     }

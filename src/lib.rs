@@ -2,6 +2,7 @@
 
 mod access;
 mod admin;
+mod answers;
 mod avatar;
 mod broadcaster;
 mod commands;
@@ -12,6 +13,7 @@ mod files;
 mod id;
 pub mod log;
 mod password;
+pub mod pieces;
 pub mod protocol;
 mod server;
 mod session;

@@ -9,12 +9,14 @@
 //! farewell, then the broadcaster, the writer and the database.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
+use std::{fs, mem};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -22,6 +24,7 @@ use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
 
+use crate::answers::LargeAnswers;
 use crate::broadcaster::{self, Broadcaster, ConnectionId};
 use crate::commands::Services;
 use crate::config::{Config, Limits};
@@ -38,8 +41,9 @@ use crate::tls;
 
 /// Stack of a client's thread; only what is touched is taken from memory.
 const CLIENT_STACK_BYTES: usize = 512 * 1024;
-/// Open files that no client takes: the database's, the listener's, and some to spare.
-const FILES_RESERVED: u64 = 64;
+/// Open files that no client takes, besides those open when the listener is: what the database
+/// opens while it works, certificates read again, and some to spare.
+const FILES_TO_SPARE: usize = 32;
 /// How long a stop waits for clients' threads to finish, and then for those it cut off.
 const STOP_TIMEOUT: Duration = Duration::from_secs(3);
 const CUT_OFF_TIMEOUT: Duration = Duration::from_millis(500);
@@ -67,7 +71,7 @@ struct Server {
 }
 
 impl Server {
-    fn start(config: Config, location: &Location) -> Result<Self, StartupError> {
+    fn start(mut config: Config, location: &Location) -> Result<Self, StartupError> {
         // From here on a signal waits until the server can stop as it should.
         let signals =
             Signals::new([SIGTERM, SIGINT]).map_err(|error| StartupError::new("signals", error))?;
@@ -85,9 +89,11 @@ impl Server {
         let address = config.address;
         let unreachable =
             |error: io::Error| StartupError::new(format_args!("addr: {address}"), error);
-        allow_open_files(config.limits.connections_max);
         let listener = TcpListener::bind(address).map_err(unreachable)?;
         listener.set_nonblocking(true).map_err(unreachable)?;
+        // The newest is closed at once, rather than wait in the system's queue for a file.
+        let connections_max = config.limits.connections_max.min(allow_open_files()?);
+        config.limits.connections_max = connections_max;
         let bound = listener.local_addr().map_err(unreachable)?;
         let limits = &config.limits;
         let services = Arc::new(Services {
@@ -97,12 +103,14 @@ impl Server {
                 limits.failed_logins_per_minute,
                 limits.limit_loopback,
             ),
+            answers: LargeAnswers::default(),
             stopping: Stopping::default(),
             store,
             broadcaster,
             config,
         });
         let wake = wait_for_signals(signals, Arc::clone(&services)).map_err(threads)?;
+        log::line(format_args!("room for {connections_max} clients at once"));
         log::line(format_args!("certificate SHA-256 {fingerprint}"));
         log::line(format_args!("listening on {bound}"));
         Ok(Self {
@@ -120,37 +128,46 @@ impl Server {
         let mut next_id = 1;
         let mut is_short = false;
         while !self.services.stopping.is_raised() {
-            let mut ready = [
-                PollFd::new(&self.listener, PollFlags::IN),
-                PollFd::new(&self.wake, PollFlags::IN),
-            ];
-            // An interruption is as good as a client that has gone again.
-            poll(&mut ready, None).ok();
             match self.listener.accept() {
                 Ok((socket, address)) => {
-                    is_short = false;
-                    self.admit(ConnectionId(next_id), socket, address);
+                    let admitted = self.admit(ConnectionId(next_id), socket, address);
                     next_id += 1;
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                Err(error) => {
-                    // Out of descriptors or memory: those who are here go on.
-                    if !is_short {
-                        log::line(format_args!("cannot accept: {error}"));
+                    if let Err(error) = admitted {
+                        self.run_short(&mut is_short, format_args!("no thread: {error}"));
                     }
-                    is_short = true;
-                    self.services.stopping.pause(ACCEPT_RETRY);
                 }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    // Only with nobody left in the queue: what one who goes gives back, the next
+                    // in it takes.
+                    is_short = false;
+                    let mut ready = [
+                        PollFd::new(&self.listener, PollFlags::IN),
+                        PollFd::new(&self.wake, PollFlags::IN),
+                    ];
+                    // An interruption is as good as a client that has gone again.
+                    poll(&mut ready, None).ok();
+                }
+                Err(error) => self.run_short(&mut is_short, error),
             }
         }
     }
 
-    /// Gives a client a slot and a thread, or closes at once.
-    fn admit(&self, id: ConnectionId, socket: TcpStream, address: SocketAddr) {
+    /// Out of files, threads or memory: says so once, and waits. Those who are here go on.
+    fn run_short(&self, is_short: &mut bool, problem: impl Display) {
+        if !mem::replace(is_short, true) {
+            log::line(format_args!("cannot take in another client: {problem}"));
+        }
+        self.services.stopping.pause(ACCEPT_RETRY);
+    }
+
+    /// Gives a client a slot and a thread, or closes at once. Fails where there is no thread.
+    fn admit(&self, id: ConnectionId, socket: TcpStream, address: SocketAddr) -> io::Result<()> {
         let limits = &self.services.config.limits;
         let address = AddressKey::new(address.ip());
         let socket = Arc::new(socket);
-        let Some(slot) = Slot::take(&self.slots, limits, id, address, &socket) else { return };
+        let Some(slot) = Slot::take(&self.slots, limits, id, address, &socket) else {
+            return Ok(());
+        };
         let (services, offer) = (Arc::clone(&self.services), Arc::clone(&self.offer));
         let serve = move || {
             let _slot = slot;
@@ -160,9 +177,7 @@ impl Server {
             }
         };
         let builder = thread::Builder::new().name(format!("client-{}", id.0));
-        if let Err(error) = builder.stack_size(CLIENT_STACK_BYTES).spawn(serve) {
-            log::line(format_args!("no thread for a client: {error}"));
-        }
+        builder.stack_size(CLIENT_STACK_BYTES).spawn(serve).map(drop)
     }
 
     /// Ends what runs, in the order of the stream.
@@ -180,19 +195,21 @@ impl Server {
     }
 }
 
-/// Raises the soft limit on open files to the hard one, and says so if that is too few for
-/// the connections that the configuration allows.
-fn allow_open_files(connections_max: usize) {
+/// Raises the soft limit on open files to the hard one. For how many clients that is enough;
+/// fails if it is for none.
+fn allow_open_files() -> Result<usize, StartupError> {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     setrlimit(Resource::Nofile, limit).ok();
     let files_max = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let clients_max = files_max.saturating_sub(FILES_RESERVED);
-    if clients_max < u64::try_from(connections_max).unwrap_or(u64::MAX) {
-        log::line(format_args!(
-            "the system allows {files_max} open files, enough for {clients_max} clients at once"
-        ));
+    let open = fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
+    let clients_max =
+        usize::try_from(files_max).unwrap_or(usize::MAX).saturating_sub(open + FILES_TO_SPARE);
+    if clients_max == 0 {
+        let problem = format_args!("the system allows {files_max}, which leaves none for clients");
+        return Err(StartupError::new("open files", problem));
     }
+    Ok(clients_max)
 }
 
 /// Starts the thread that waits for SIGTERM and SIGINT. What is returned becomes readable

@@ -78,22 +78,28 @@ impl Client<'_> {
             match http::parse(&mut self.inbox) {
                 Ok(None) => self.connection.receive(&mut self.inbox, Some(deadline))?,
                 Ok(Some(Request::Upgrade(answer))) => {
-                    self.connection.answer(answer, Some(deadline))?;
+                    self.reply(answer, Some(deadline))?;
                     return Ok(true);
                 }
                 Ok(Some(Request::Page { path, manner })) => {
-                    self.connection.answer(self.page(&path, manner), Some(deadline))?;
+                    self.reply(self.page(&path, manner), Some(deadline))?;
                     if !manner.keep_alive || self.services.stopping.is_raised() {
                         return Ok(false);
                     }
                 }
                 Err(status) => {
                     let answer = http::encode_status(status, Manner::LAST);
-                    self.connection.answer(answer, Some(deadline))?;
+                    self.reply(answer, Some(deadline))?;
                     return Ok(false);
                 }
             }
         }
+    }
+
+    /// Answers, and waits until the client has it.
+    fn reply(&self, answer: Vec<u8>, deadline: Option<Instant>) -> Result<(), Disconnect> {
+        self.connection.answer(&answer.into())?;
+        self.connection.drain(&self.services.answers, None, deadline)
     }
 
     fn page(&self, path: &str, manner: Manner) -> Vec<u8> {
@@ -124,7 +130,7 @@ impl Client<'_> {
             Instant::now(),
         );
         let is_paced = limits.limit_loopback || !self.address.is_loopback();
-        self.connection.answer(framing.frame(encode_greeting()), Some(login_deadline))?;
+        self.reply(framing.frame(encode_greeting()), Some(login_deadline))?;
 
         let mut farewell = Vec::new();
         let mut is_late = false;
@@ -147,15 +153,19 @@ impl Client<'_> {
                     }
                     let answer = match incoming {
                         Incoming::Text(text) => {
-                            framing.frame(commands::answer(&mut session, &text))
+                            framing.frame_pieces(commands::answer(&mut session, &text))
                         }
-                        Incoming::NotText => framing.frame(commands::encode_unknown()),
-                        Incoming::Echo(bytes) => bytes,
+                        Incoming::NotText => framing.frame(commands::encode_unknown()).into(),
+                        Incoming::Echo(bytes) => bytes.into(),
                         Incoming::Close(bytes) => return Ok(bytes),
                     };
                     // Who asks and does not read waits for itself, but not without a login.
                     let deadline = (!session.is_logged_in()).then_some(login_deadline);
-                    self.connection.answer(answer, deadline)?;
+                    self.connection.answer(&answer)?;
+                    // What waits is encrypted by now; it is not kept twice for a slow client.
+                    drop(answer);
+                    session.end_large_answer();
+                    self.connection.drain(&self.services.answers, session.logged_in(), deadline)?;
                 }
                 Ok(None) => is_late = !self.wait_for_more(&session, login_deadline)?,
                 Err(violation) => {

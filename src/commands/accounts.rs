@@ -181,6 +181,7 @@ pub(super) fn get_metadata(
     session: &mut Session<'_>,
     _: NoFields,
 ) -> Result<Answer<Vec<User>>, Refusal> {
+    session.begin_large_answer()?;
     Ok(Answer { data: session.read(|db, _| db.list_users())? })
 }
 

@@ -84,6 +84,7 @@ pub(super) fn history(
         (None, None) => Page::Newest,
     };
     let num = request.num.min(HISTORY_MESSAGES_MAX);
+    session.begin_large_answer()?;
     let data = session.read(|db, member| {
         let access = db.access().find_channel(member, request.channel).ok_or(Refusal::NotFound)?;
         // Order: a message that is not there (404) before a permission that is missing (403).

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::answers::{LargeAnswers, Making};
 use crate::broadcaster::{Broadcaster, ConnectionId, Listener, Presence};
 use crate::config::{Config, Limits};
 use crate::connection::Connection;
@@ -24,6 +25,7 @@ use crate::error::{Refusal, Status};
 use crate::id::{MemberId, now_s};
 use crate::log;
 use crate::password::PasswordHasher;
+use crate::pieces::Pieces;
 use crate::protocol::Topic;
 use crate::protocol::event::Topics;
 use crate::protocol::packet::{UNKNOWN, encode_refusal, encode_response, parse_envelope};
@@ -86,7 +88,7 @@ struct Row {
     who: Who,
     /// Whether a text has the fields of this command's request.
     reads: fn(&str, &Limits) -> bool,
-    run: fn(&mut Session<'_>, &Call<'_>) -> Result<String, Refusal>,
+    run: fn(&mut Session<'_>, &Call<'_>) -> Result<Pieces, Refusal>,
 }
 
 /// Who may call a command.
@@ -159,11 +161,11 @@ pub fn recognise(text: &str, limits: &Limits) -> Option<&'static str> {
 }
 
 /// Carries out one request and returns its one response.
-pub(crate) fn answer(session: &mut Session<'_>, text: &str) -> String {
-    let Some(envelope) = parse_envelope(text) else { return encode_unknown() };
+pub(crate) fn answer(session: &mut Session<'_>, text: &str) -> Pieces {
+    let Some(envelope) = parse_envelope(text) else { return encode_unknown().into() };
     let command = envelope.command.as_ref();
     let Ok(label) = envelope.label() else {
-        return encode_refusal(command, None, Status::BadRequest);
+        return encode_refusal(command, None, Status::BadRequest).into();
     };
     let outcome = match COMMANDS.iter().find(|row| row.name == command) {
         None => Err(Refusal::BadRequest),
@@ -176,7 +178,7 @@ pub(crate) fn answer(session: &mut Session<'_>, text: &str) -> String {
         if let Refusal::Internal(cause) = &refusal {
             log::fault(format_args!("{command} failed: {cause}"));
         }
-        encode_refusal(command, label, refusal.status())
+        encode_refusal(command, label, refusal.status()).into()
     })
 }
 
@@ -199,7 +201,7 @@ impl Call<'_> {
         &self,
         session: &mut Session<'_>,
         handler: fn(&mut Session<'_>, R) -> Result<T, Refusal>,
-    ) -> Result<String, Refusal> {
+    ) -> Result<Pieces, Refusal> {
         let limits = &session.services.config.limits;
         let request = parse_fields(self.text, limits).ok_or(Refusal::BadRequest)?;
         match (self.row.who, &session.login) {
@@ -224,6 +226,8 @@ pub(crate) struct Services {
     pub hasher: PasswordHasher,
     /// Slows those who guess passwords.
     pub logins: LoginThrottle,
+    /// Large answers that are made or wait.
+    pub answers: LargeAnswers,
     /// Whether the server stops.
     pub stopping: Stopping,
 }
@@ -238,6 +242,8 @@ pub(crate) struct Session<'s> {
     login: Option<Login>,
     /// What this connection asked for, and so may be told of unasked.
     topics: Topics,
+    /// The turn to make a large answer, from before it is read until it is on its way.
+    large_answer: Option<Making<'s>>,
     leaving: bool,
 }
 
@@ -256,13 +262,27 @@ impl<'s> Session<'s> {
         framing: Framing,
         address: AddressKey,
     ) -> Self {
-        let topics = Topics::default();
-        Self { services, id, connection, framing, address, login: None, topics, leaving: false }
+        Self {
+            services,
+            id,
+            connection,
+            framing,
+            address,
+            login: None,
+            topics: Topics::default(),
+            large_answer: None,
+            leaving: false,
+        }
     }
 
     /// Whether the client has logged in.
     pub(crate) fn is_logged_in(&self) -> bool {
         self.login.is_some()
+    }
+
+    /// As whom the client has logged in.
+    pub(crate) fn logged_in(&self) -> Option<MemberId> {
+        self.login.as_ref().map(|login| login.member)
     }
 
     /// Whether the client said that it leaves.
@@ -272,7 +292,7 @@ impl<'s> Session<'s> {
 
     /// Who is logged in.
     fn member(&self) -> Result<MemberId, Refusal> {
-        self.login.as_ref().map(|login| login.member).ok_or(Refusal::Unauthorised)
+        self.logged_in().ok_or(Refusal::Unauthorised)
     }
 
     /// Reads in the member's name: `Forbidden` if they were banned meanwhile. See `Store::read`.
@@ -285,6 +305,17 @@ impl<'s> Session<'s> {
             allow(!db.access().is_banned(member, now_s()))?;
             work(db, member)
         })
+    }
+
+    /// Waits for the turn to make an answer that may be large. Before anything is read for it.
+    fn begin_large_answer(&mut self) -> Result<(), Refusal> {
+        self.large_answer = Some(self.services.answers.begin(self.member()?));
+        Ok(())
+    }
+
+    /// The answer is on its way.
+    pub(crate) fn end_large_answer(&mut self) {
+        self.large_answer = None;
     }
 
     /// Writes in the member's name: `Forbidden` if they were banned meanwhile. See `Store::write`.

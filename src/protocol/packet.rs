@@ -7,6 +7,7 @@ use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::error::Status;
+use crate::pieces::Pieces;
 
 /// Bytes of a label at most.
 pub const LABEL_BYTES_MAX: usize = 64;
@@ -152,15 +153,22 @@ pub struct Nothing {}
 
 fn encode(command: &str, status: Status, label: Option<&str>, fields: impl Serialize) -> String {
     let packet = Packet { command, status, label, fields };
-    // Invariant: our own types have string keys and no failing `Serialize`.
-    serde_json::to_string(&packet).unwrap_or_else(|_| {
-        format!(r#"{{"command":"{UNKNOWN}","status":{}}}"#, Status::InternalError as u16)
-    })
+    serde_json::to_string(&packet).unwrap_or_else(|_| unencodable())
 }
 
-/// The response to a request that was carried out.
-pub fn encode_response(command: &str, label: Option<&str>, fields: impl Serialize) -> String {
-    encode(command, Status::Ok, label, fields)
+/// *Invariant:* never needed, as our own types have string keys and no failing `Serialize`.
+fn unencodable() -> String {
+    format!(r#"{{"command":"{UNKNOWN}","status":{}}}"#, Status::InternalError as u16)
+}
+
+/// The response to a request that was carried out. It may be large.
+pub fn encode_response(command: &str, label: Option<&str>, fields: impl Serialize) -> Pieces {
+    let mut pieces = Pieces::default();
+    let packet = Packet { command, status: Status::Ok, label, fields };
+    match serde_json::to_writer(&mut pieces, &packet) {
+        Ok(()) => pieces,
+        Err(_) => unencodable().into(),
+    }
 }
 
 /// The response to a request that was refused: no other fields.

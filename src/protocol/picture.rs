@@ -3,6 +3,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use fdeflate::Decompressor;
 use serde::{Deserialize, Serialize};
 
 /// Bytes of base64 at most.
@@ -11,6 +12,8 @@ pub const PICTURE_BASE64_BYTES_MAX: usize = 40 * 1024;
 pub const PICTURE_PIXELS_MAX: u32 = 1024;
 /// What decoding may allocate: a row and the window, not the picture.
 const DECODER_BYTES_MAX: usize = 1 << 20;
+/// How far back in its output a stream of zlib may refer (RFC 1950 section 2.2).
+const WINDOW_BYTES: usize = 32 * 1024;
 
 /// A readable PNG in base64 (standard alphabet, padded).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,7 +41,8 @@ impl TryFrom<String> for Picture {
     type Error = &'static str;
 
     /// Fails on over 40 KiB of base64, and on what is not a whole PNG of at most 1,024 by
-    /// 1,024 pixels: a wrong checksum or a missing end too (protocol section 10).
+    /// 1,024 pixels: a wrong checksum or a missing end too (protocol section 10), and data that
+    /// inflate to more or less than the picture.
     ///
     /// Chunks that no picture needs are left out unless they are plainly harmless: clients
     /// read them with libraries that fail on broken ones, and some tell where a photograph was
@@ -49,18 +53,19 @@ impl TryFrom<String> for Picture {
         }
         let png = STANDARD.decode(&base64).map_err(|_| "not base64")?;
         let unreadable = "not a readable PNG of at most 1024 by 1024";
-        decode(&png).ok_or(unreadable)?;
-        let kept = kept_chunks(&png).ok_or(unreadable)?;
+        let rows_bytes = decode(&png).ok_or(unreadable)?;
+        let (kept, data) = kept_chunks(&png).ok_or(unreadable)?;
+        inflates_to(&data, rows_bytes).ok_or(unreadable)?;
         Ok(Self(if kept.len() == png.len() { base64 } else { STANDARD.encode(kept) }))
     }
 }
 
 /// The signature, the chunks that make the picture (header, palette, transparency, data, end)
-/// and such others as can do no harm. `None` where one that makes the picture is not as the
+/// and such others as can do no harm; and the data by itself. `None` where one that makes the picture is not as the
 /// PNG specification (section 11) has it.
-fn kept_chunks(png: &[u8]) -> Option<Vec<u8>> {
+fn kept_chunks(png: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     let (signature, mut rest) = png.split_at_checked(8)?;
-    let mut kept = signature.to_vec();
+    let (mut kept, mut data) = (signature.to_vec(), Vec::new());
     let (mut colour_type, mut palette_entries) = (0, 0);
     loop {
         let (length, _) = rest.split_first_chunk::<4>()?;
@@ -97,14 +102,17 @@ fn kept_chunks(png: &[u8]) -> Option<Vec<u8>> {
             return None;
         }
         kept.extend_from_slice(chunk);
-        if chunk.get(4..8)? == b"IEND" {
-            return Some(kept);
+        match chunk.get(4..8)? {
+            b"IDAT" => data.extend_from_slice(chunk.get(8..8 + data_bytes)?),
+            b"IEND" => return Some((kept, data)),
+            _ => {}
         }
     }
 }
 
-/// Reads every row and the end, keeping none of it.
-fn decode(png: &[u8]) -> Option<()> {
+/// Reads every row and the end, keeping none of it. How many bytes the rows were made of, their
+/// filters included.
+fn decode(png: &[u8]) -> Option<usize> {
     let mut options = png::DecodeOptions::default();
     options.set_ignore_checksums(false);
     options.set_skip_ancillary_crc_failures(false);
@@ -115,8 +123,39 @@ fn decode(png: &[u8]) -> Option<()> {
         return None;
     }
     let mut reader = decoder.read_info().ok()?;
-    while reader.next_row().ok()?.is_some() {}
-    reader.finish().ok()
+    let mut rows_bytes = 0;
+    while let Some(row) = reader.next_row().ok()? {
+        rows_bytes += 1 + row.data().len();
+    }
+    reader.finish().ok()?;
+    Some(rows_bytes)
+}
+
+/// Whether a stream of zlib is whole, its checksum right, nothing behind it, and so long once
+/// inflated. The decoder of pictures stops reading when it has all rows; others go on.
+fn inflates_to(data: &[u8], bytes: usize) -> Option<()> {
+    let mut inflater = Decompressor::new();
+    let mut window = vec![0; 4 * WINDOW_BYTES];
+    let (mut filled, mut left) = (0, bytes);
+    let (start, last) = data.split_last_chunk::<1>()?;
+    for mut rest in [start, last] {
+        // By itself it would pass over a few bytes behind the end: the last one must end it.
+        if inflater.is_done() {
+            return None;
+        }
+        loop {
+            let (taken, made) = inflater.read(rest, &mut window, filled, false).ok()?;
+            rest = rest.get(taken..)?;
+            left = left.checked_sub(made)?;
+            filled += made;
+            if filled < window.len() {
+                break;
+            }
+            window.copy_within(filled - WINDOW_BYTES.., 0);
+            filled = WINDOW_BYTES;
+        }
+    }
+    (inflater.is_done() && left == 0).then_some(())
 }
 
 #[cfg(test)]
@@ -189,6 +228,53 @@ mod tests {
         let mut broken = with(chunk(b"gAMA", b""));
         broken[44] ^= 1;
         assert!(!readable(&broken), "a wrong checksum, even there");
+    }
+
+    /// A stream of zlib that compresses nothing.
+    fn zlib(pixels: &[u8]) -> Vec<u8> {
+        let (low, high) = pixels.iter().fold((1_u32, 0_u32), |(low, high), byte| {
+            let low = (low + u32::from(*byte)) % 65521;
+            (low, (high + low) % 65521)
+        });
+        let length = u16::try_from(pixels.len()).unwrap();
+        let block = [&[1][..], &length.to_le_bytes(), &(!length).to_le_bytes(), pixels].concat();
+        [&[0x78, 0x01][..], &block, &(high << 16 | low).to_be_bytes()].concat()
+    }
+
+    #[test]
+    fn data_must_be_whole_and_no_more_than_the_picture() {
+        let whole = png(3, 3);
+        let of = |pieces: &[&[u8]]| {
+            let data: Vec<u8> = pieces.iter().flat_map(|piece| chunk(b"IDAT", piece)).collect();
+            [&whole[..33], &data, &chunk(b"IEND", b"")].concat()
+        };
+        let good = zlib(&[0; 12]);
+        let end = good.len();
+        assert!(readable(&of(&[&good])));
+        assert!(readable(&of(&[&good[..1], b"", &good[1..end - 1], &good[end - 1..], b""])));
+        for cut in 1..=end {
+            assert!(!readable(&of(&[&good[..end - cut]])), "without its last {cut} bytes");
+        }
+        for more in 1..9 {
+            assert!(
+                !readable(&of(&[&good, &b"\0\0\0\0\0\0\0\0"[..more]])),
+                "{more} bytes behind it"
+            );
+        }
+        let mut wrong = good.clone();
+        wrong[end - 1] ^= 1;
+        assert!(!readable(&of(&[&wrong])), "a wrong checksum");
+        for pixels in [0, 11, 13, 24, 60000] {
+            assert!(!readable(&of(&[&zlib(&vec![0; pixels])])), "{pixels} bytes for 12");
+        }
+        assert!(!readable(&of(&[])));
+
+        // Interlaced, 5 by 5: 25 bytes of pixels in 11 rows of 7 passes.
+        let header = chunk(b"IHDR", &[0, 0, 0, 5, 0, 0, 0, 5, 8, 0, 0, 0, 1]);
+        let of = |rows: usize| chunk(b"IDAT", &zlib(&vec![0; rows]));
+        let interlaced = |bytes| [&whole[..8], &header, &of(bytes), &chunk(b"IEND", b"")].concat();
+        assert!(readable(&interlaced(25 + 11)));
+        assert!(!readable(&interlaced(25 + 5)) && !readable(&interlaced(25 + 12)));
     }
 
     #[test]

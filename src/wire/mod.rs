@@ -5,6 +5,8 @@ pub mod http;
 mod lines;
 pub mod websocket;
 
+use crate::pieces::Pieces;
+
 pub use lines::LineDecoder;
 pub use websocket::Violation;
 
@@ -43,6 +45,19 @@ impl Framing {
                 bytes
             }
         }
+    }
+
+    /// One packet, framed.
+    pub fn frame_pieces(self, mut packet: Pieces) -> Pieces {
+        match self {
+            Self::Lines => packet.push(b"\n"),
+            Self::WebSocket => {
+                let mut head = Vec::with_capacity(websocket::HEAD_BYTES_MAX);
+                websocket::encode_text_head(packet.bytes(), &mut head);
+                packet.put_in_front(&head);
+            }
+        }
+        packet
     }
 
     /// Appends what says farewell with a close code of RFC 6455 section 7.4.1. Lines have

@@ -315,10 +315,21 @@ pub fn encode_close_answer(code: Option<u16>, out: &mut Vec<u8>) {
     }
 }
 
-/// One unfragmented, unmasked frame, its length in the shortest form (section 5.2).
+/// Appends the head of a text message in one frame, whose payload has so many bytes.
+pub fn encode_text_head(payload_bytes: usize, out: &mut Vec<u8>) {
+    encode_head(Opcode::Text, payload_bytes, out);
+}
+
+/// One unfragmented, unmasked frame.
 fn encode_frame(opcode: Opcode, payload: &[u8], out: &mut Vec<u8>) {
+    encode_head(opcode, payload.len(), out);
+    out.extend_from_slice(payload);
+}
+
+/// The head of such a frame, its length in the shortest form (section 5.2).
+fn encode_head(opcode: Opcode, payload_bytes: usize, out: &mut Vec<u8>) {
     out.push(FIN | opcode as u8);
-    match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
+    match (u8::try_from(payload_bytes), u16::try_from(payload_bytes)) {
         (Ok(length), _) if length < LENGTH_IN_16_BITS => out.push(length),
         (_, Ok(length)) => {
             out.push(LENGTH_IN_16_BITS);
@@ -326,10 +337,9 @@ fn encode_frame(opcode: Opcode, payload: &[u8], out: &mut Vec<u8>) {
         }
         (_, Err(_)) => {
             out.push(LENGTH_IN_64_BITS);
-            out.extend_from_slice(&(payload.len() as u64).to_be_bytes());
+            out.extend_from_slice(&(payload_bytes as u64).to_be_bytes());
         }
     }
-    out.extend_from_slice(payload);
 }
 
 /// The `Sec-WebSocket-Accept` that answers a client's `Sec-WebSocket-Key`, or `None` if the

@@ -11,6 +11,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod abuse;
 mod admin;
 mod backlog;
 mod communities;

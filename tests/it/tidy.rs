@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 /// A file or folder imports only from those in rows above its own, and a folder's files from
 /// one another. The paragraphs of `architecture.md`, "Modules".
 const LAYERS: &[&[&str]] = &[
-    &["error", "log", "id", "files", "stopping"],
+    &["error", "log", "id", "files", "pieces", "stopping"],
     &["thread", "protocol"],
     &["config"],
-    &["access", "avatar"],
+    &["access", "answers", "avatar"],
     &["store", "tls", "connection", "wire"],
     &["broadcaster", "password", "throttle"],
     &["commands"],

@@ -29,6 +29,11 @@ impl Record {
         self.lines.lock().unwrap().clear();
     }
 
+    /// Forgets all but the server's own lines.
+    pub fn forget_packets(&self) {
+        self.lines.lock().unwrap().retain(|line| line.starts_with("server| "));
+    }
+
     /// Where the record stands, for [`Record::wait_for`].
     pub fn len(&self) -> usize {
         self.lines.lock().unwrap().len()

@@ -1,5 +1,6 @@
 //! A real server: the built program, in a temporary folder, on a free port of loopback.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
@@ -127,8 +128,28 @@ impl Server {
         arguments: &[&str],
         record: Arc<Record>,
     ) -> Result<Self, Arc<Record>> {
+        let command = command(&folder, arguments);
+        Self::try_start_by(command, folder, record)
+    }
+
+    /// As [`Server::start_in`], where a shell has done something first: `ulimit -n 64`.
+    pub fn start_after(shell: &str, config: Value) -> Self {
+        let mut config = config;
+        config["addr"] = "127.0.0.1".into();
+        config["port"] = 0.into();
+        let folder = Folder::prepared();
+        folder.write("config.json", config.to_string());
+        let server = Self::try_start_by(after(shell, &folder), folder, Arc::default());
+        server.unwrap_or_else(|record| panic!("no server:\n{}", record.print()))
+    }
+
+    fn try_start_by(
+        mut command: Command,
+        folder: Folder,
+        record: Arc<Record>,
+    ) -> Result<Self, Arc<Record>> {
         let from = record.len();
-        let mut child = command(&folder, arguments).spawn().unwrap();
+        let mut child = command.spawn().unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
         let writer = Arc::clone(&record);
         thread::spawn(move || {
@@ -208,6 +229,26 @@ impl Server {
         prlimit(process, Resource::Fsize, Rlimit { current: bytes.or(maximum), maximum }).unwrap();
     }
 
+    /// How many threads and open files the process has, by what Linux says of it.
+    pub fn threads_and_files(&self) -> Option<[usize; 2]> {
+        let count = |what| {
+            let entries = fs::read_dir(format!("/proc/{}/{what}", self.child.id()));
+            entries.ok().map(Iterator::count)
+        };
+        Some([count("task")?, count("fd")?])
+    }
+
+    /// Sets how many more files the process may open than it has now, as it runs. The limit is
+    /// one on the files' numbers, among which there may be gaps.
+    pub fn allow_more_files(&self, more: u64) {
+        let files = fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap();
+        let number = |file: fs::DirEntry| file.file_name().to_str().unwrap().parse::<u64>();
+        let taken: BTreeSet<u64> = files.map(|file| number(file.unwrap()).unwrap()).collect();
+        let current = (0..).filter(|number| !taken.contains(number)).nth(more as usize);
+        let limit = Rlimit { current, maximum: getrlimit(Resource::Nofile).maximum };
+        prlimit(Some(Pid::from_child(&self.child)), Resource::Nofile, limit).unwrap();
+    }
+
     /// Waits until there are so many clients' threads, by what Linux says of them. Elsewhere
     /// there is nothing to wait for.
     pub fn wait_for_client_threads(&self, count: usize) {
@@ -281,9 +322,30 @@ pub fn errand(folder: &Folder, arguments: &[&str], input: &str) -> (Option<i32>,
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
-fn command(folder: &Folder, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_aster-server"));
-    command.args(arguments).current_dir(folder.path());
+/// As [`run`], where a shell has done something first.
+pub fn run_after(shell: &str, folder: &Folder) -> (Option<i32>, String) {
+    let output = after(shell, folder).output().unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_aster-server");
+
+/// The program in the place of a shell that has done something first.
+fn after(shell: &str, folder: &Folder) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("{shell} && exec \"$0\""), PROGRAM]);
+    prepared(command, folder)
+}
+
+/// The program in a folder, its standard error a pipe.
+pub fn command(folder: &Folder, arguments: &[&str]) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command.args(arguments);
+    prepared(command, folder)
+}
+
+fn prepared(mut command: Command, folder: &Folder) -> Command {
+    command.current_dir(folder.path());
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     command
 }

@@ -150,6 +150,11 @@ impl Tls {
         rustix::net::sockopt::set_socket_linger(&self.stream.sock, Some(Duration::ZERO)).unwrap();
     }
 
+    /// Makes the system keep as little of what comes, unread, as it can.
+    pub fn hold_little(&self) {
+        rustix::net::sockopt::set_socket_recv_buffer_size(&self.stream.sock, 1).unwrap();
+    }
+
     pub fn connection(&self) -> &ClientConnection {
         &self.stream.conn
     }
