@@ -31,6 +31,8 @@ pub struct Config {
     pub address: SocketAddr,
     /// The server's name.
     pub name: ServerName,
+    /// Who may register.
+    pub registration: Registration,
     /// The server's icon.
     pub icon: Picture,
     /// The picture of members who have none, in place of one that is made for each.
@@ -43,6 +45,28 @@ pub struct Config {
     pub private_key: PathBuf,
     /// What strangers may use of us.
     pub limits: Limits,
+}
+
+/// Who may register.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Registration {
+    /// Anybody.
+    Open,
+    /// Who has an invite.
+    Invite,
+    /// Nobody.
+    Closed,
+}
+
+impl Registration {
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "open" => Ok(Self::Open),
+            "invite" => Ok(Self::Invite),
+            "closed" => Ok(Self::Closed),
+            _ => Err(rule("registration", r#"must be "open", "invite" or "closed""#)),
+        }
+    }
 }
 
 /// Protocol section 8, where each is explained.
@@ -119,6 +143,7 @@ impl Config {
         let name = ServerName::try_from(keys.text("name", "Aster Server")?).map_err(|_| {
             rule("name", "must have 1 to 32 bytes of UTF-8 and no control characters")
         })?;
+        let registration = Registration::parse(&keys.text("registration", "open")?)?;
         let icon = keys.picture("icon", "assets/icon.png", folder)?;
         let icon = match icon {
             Some(icon) => icon,
@@ -133,6 +158,7 @@ impl Config {
         Ok(Self {
             address: SocketAddr::new(ip, port),
             name,
+            registration,
             icon,
             default_pfp,
             database_file,
@@ -357,7 +383,7 @@ mod tests {
         let (written, absent) = (parse(FIRST_FILE).unwrap(), parse("{}").unwrap());
         assert_eq!(format!("{written:?}"), format!("{absent:?}"));
         let text: Value = serde_json::from_str(FIRST_FILE).unwrap();
-        assert_eq!(text.as_object().unwrap().len(), 10);
+        assert_eq!(text.as_object().unwrap().len(), 11);
         assert_eq!(text["limits"].as_object().unwrap().len(), 15);
     }
 
@@ -370,6 +396,8 @@ mod tests {
             (r#"{"port":"2345"}"#, "port: must be an integer from 0 to 65535"),
             (r#"{"prot":1}"#, "prot: unknown key"),
             (r#"{"name":7}"#, "name: must be a string"),
+            (r#"{"registration":"shut"}"#, r#"registration: must be "open", "invite" or "closed""#),
+            (r#"{"registration":null}"#, "registration: must be a string"),
             (r#"{"limits":7}"#, "limits: must be an object"),
             (r#"{"port":1,"name":"a","port":1}"#, "port: twice"),
             (r#"{"limits":{"x":7,"x":7}}"#, "limits.x: twice"),

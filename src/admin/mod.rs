@@ -1,6 +1,7 @@
 //! The owner's command line: errands done on the database itself, whether or not a server is
 //! running on it. One that is running notices within a second.
 
+mod invites;
 mod owners;
 mod prompt;
 mod reports;
@@ -28,6 +29,20 @@ pub enum Errand {
         /// Who.
         name: String,
     },
+    /// Make an invite code, and print it.
+    Invite {
+        /// For how many registrations; `None`: for one.
+        uses: Option<u32>,
+        /// For how many days, 0 for ever; `None`: for a week.
+        days: Option<u32>,
+    },
+    /// Withdraw an invite code.
+    RemoveInvite {
+        /// Which.
+        code: String,
+    },
+    /// Print the invite codes that are open.
+    Invites,
     /// Print the audit record.
     Audit,
     /// Explain what a member may do in a channel.
@@ -86,6 +101,9 @@ pub fn run_errand(config: &Config, errand: &Errand) -> Result<(), Failure> {
         Errand::Owner { name, remove: false } => owners::make_owner(&store, name),
         Errand::Owner { name, remove: true } => owners::unmake_owner(&store, name),
         Errand::Passwd { name } => owners::set_password(&store, name),
+        Errand::Invite { uses, days } => invites::make(&store, config, *uses, *days),
+        Errand::RemoveInvite { code } => invites::remove(&store, code),
+        Errand::Invites => invites::print(&store),
         Errand::Audit => reports::print_audit(&store),
         Errand::Why { member, channel } => reports::explain(&store, member, channel),
     }

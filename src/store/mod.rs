@@ -7,6 +7,7 @@ mod access;
 mod accounts;
 mod channels;
 mod groups;
+mod invites;
 mod messages;
 mod migrations;
 mod moderation;

@@ -17,7 +17,7 @@ const INIT: &str = include_str!("../../init.sql");
 /// `PRAGMA application_id` of our databases, as in `init.sql`.
 const APPLICATION_ID: i64 = 0x4173_7472;
 /// `PRAGMA user_version` of the newest schema, as in `init.sql`.
-pub(super) const VERSION: i64 = 2;
+pub(super) const VERSION: i64 = 3;
 /// How long a statement waits for another process (the owner's command line).
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a server waits for the lock, and how often it looks.

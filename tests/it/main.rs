@@ -17,6 +17,7 @@ mod communities;
 mod concurrency;
 mod faults;
 mod http;
+mod invites;
 mod limits;
 mod model;
 mod moderation;
