@@ -22,6 +22,7 @@ The errands work whether or not the server runs; it notices what they changed.
                          can register with it within 7 days (--days N; 0: for ever)
   invite CODE --remove   withdraw it
   invites                print the codes that are open
+  backup FILE            copy the database to FILE and check the copy; an older backup is replaced
   audit                  print who did what to whom, when (UTC), oldest first
   why MEMBER CHANNEL     say what MEMBER may do in CHANNEL (name or uuid), and what decides it
 
@@ -130,6 +131,7 @@ fn parse_arguments(mut arguments: impl Iterator<Item = OsString>) -> Result<Orde
         (["invite"], false, _) if !scratch_db => Errand::Invite { uses, days },
         (["invite", code], true, false) => Errand::RemoveInvite { code: (*code).to_owned() },
         (["invites"], false, false) => Errand::Invites,
+        (["backup", file], false, false) => Errand::Backup { file: PathBuf::from(file) },
         (["audit"], false, false) => Errand::Audit,
         (["why", member, channel], false, false) => {
             Errand::Why { member: (*member).to_owned(), channel: (*channel).to_owned() }
@@ -176,7 +178,10 @@ mod tests {
         let remove = Errand::RemoveInvite { code: "abc".to_owned() };
         assert_eq!(order(&["invite", "--remove", "abc"]), errand(remove));
         assert_eq!(order(&["invites"]), errand(Errand::Invites));
-        let wrong: [&[&str]; 15] = [
+        assert_eq!(order(&["backup", "a/b"]), errand(Errand::Backup { file: "a/b".into() }));
+        let wrong: [&[&str]; 17] = [
+            &["backup"],
+            &["backup", "a", "b"],
             &["invite", "abc"],
             &["invite", "--remove"],
             &["invite", "abc", "--remove", "--uses", "3"],

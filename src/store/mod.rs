@@ -5,8 +5,10 @@
 
 mod access;
 mod accounts;
+mod backup;
 mod channels;
 mod groups;
+mod head;
 mod invites;
 mod messages;
 mod migrations;
@@ -32,6 +34,8 @@ use crate::log;
 use crate::protocol::{Event, Picture};
 
 pub(crate) use accounts::{Login, PasswordHash};
+pub(crate) use backup::{Counts, Source};
+pub(crate) use head::Head;
 pub(crate) use messages::{NewMessage, Page};
 pub(crate) use moderation::{AuditEntry, AuditSubject};
 pub(crate) use readers::Reader;

@@ -13,6 +13,7 @@ mod support;
 
 mod admin;
 mod backlog;
+mod backup;
 mod communities;
 mod concurrency;
 mod faults;
