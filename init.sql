@@ -5,12 +5,13 @@
 -- Permissions are three bytes, two bits each, as on the wire.
 
 PRAGMA application_id = 0x41737472; -- "Astr": what tells our files from others'
-PRAGMA user_version = 2;            -- the schema's number
+PRAGMA user_version = 3;            -- the schema's number
 
 -- What a running server was told, by name:
 -- 'base_permissions'  a blob of three bytes
 -- 'name', 'icon'      text; they win over the configuration. The icon is base64 of a PNG
 -- 'access_version'    an integer that grows with every change of who may do what
+-- 'last_backup'       when a backup was last made and found whole
 CREATE TABLE settings (
     name  TEXT PRIMARY KEY,
     value ANY NOT NULL
@@ -113,6 +114,15 @@ CREATE TABLE bans (
     by_uuid     INTEGER REFERENCES members (uuid) ON DELETE SET NULL,
     date        INTEGER NOT NULL
 ) STRICT;
+
+-- What lets strangers register where the configuration wants an invite. One whose end has come is
+-- as good as gone.
+CREATE TABLE invites (
+    code  TEXT PRIMARY KEY,
+    uses  INTEGER NOT NULL,         -- registrations that are left
+    until INTEGER,                  -- null: for ever
+    date  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 
 -- Who did what to whom, when. Names as they were then; nothing here refers to anything, so
 -- that it outlives what it tells of.

@@ -3,6 +3,7 @@
 //! Every key is optional. A wrong type, an unknown key or a value out of bounds is one line
 //! naming file, key and rule. The file itself is only ever written when there is none.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::io;
@@ -10,7 +11,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use crate::error::StartupError;
 use crate::files::write_new;
@@ -28,6 +31,8 @@ pub struct Config {
     pub address: SocketAddr,
     /// The server's name.
     pub name: ServerName,
+    /// Who may register.
+    pub registration: Registration,
     /// The server's icon.
     pub icon: Picture,
     /// The picture of members who have none, in place of one that is made for each.
@@ -40,6 +45,28 @@ pub struct Config {
     pub private_key: PathBuf,
     /// What strangers may use of us.
     pub limits: Limits,
+}
+
+/// Who may register.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Registration {
+    /// Anybody.
+    Open,
+    /// Who has an invite.
+    Invite,
+    /// Nobody.
+    Closed,
+}
+
+impl Registration {
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "open" => Ok(Self::Open),
+            "invite" => Ok(Self::Invite),
+            "closed" => Ok(Self::Closed),
+            _ => Err(rule("registration", r#"must be "open", "invite" or "closed""#)),
+        }
+    }
 }
 
 /// Protocol section 8, where each is explained.
@@ -102,9 +129,9 @@ impl Config {
     pub fn parse(text: &str, folder: &Path) -> Result<Self, String> {
         // Some editors of other systems put a byte order mark in front.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let value: Value =
+        let said: Said =
             serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))?;
-        let mut keys = Keys::new(String::new(), value)?;
+        let mut keys = Keys::new(String::new(), said)?;
 
         let addr = keys.text("addr", "0.0.0.0")?;
         let ip: IpAddr = addr.parse().map_err(|_| {
@@ -116,6 +143,7 @@ impl Config {
         let name = ServerName::try_from(keys.text("name", "Aster Server")?).map_err(|_| {
             rule("name", "must have 1 to 32 bytes of UTF-8 and no control characters")
         })?;
+        let registration = Registration::parse(&keys.text("registration", "open")?)?;
         let icon = keys.picture("icon", "assets/icon.png", folder)?;
         let icon = match icon {
             Some(icon) => icon,
@@ -130,6 +158,7 @@ impl Config {
         Ok(Self {
             address: SocketAddr::new(ip, port),
             name,
+            registration,
             icon,
             default_pfp,
             database_file,
@@ -182,20 +211,62 @@ fn rule(key: &str, rule: impl fmt::Display) -> String {
     format!("{key}: {rule}")
 }
 
+/// What the file says as a whole, or of a key.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Said {
+    Section(Section),
+    Value(Value),
+}
+
+/// A JSON object as it stands there, where a key may come twice.
+struct Section(Vec<(String, Said)>);
+
+impl<'de> Deserialize<'de> for Section {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        struct Entries;
+        impl<'de> Visitor<'de> for Entries {
+            type Value = Section;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Section, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(Section(entries))
+            }
+        }
+        json.deserialize_map(Entries)
+    }
+}
+
 /// The keys of one JSON object that nobody has asked for yet.
 struct Keys {
     /// The object's own key and a dot, or nothing for the whole file.
     prefix: String,
-    left: Map<String, Value>,
+    left: BTreeMap<String, Said>,
 }
 
 impl Keys {
-    fn new(prefix: String, value: Value) -> Result<Self, String> {
-        match value {
-            Value::Object(left) => Ok(Self { prefix, left }),
-            _ if prefix.is_empty() => Err("must be a JSON object".to_owned()),
-            _ => Err(rule(prefix.trim_end_matches('.'), "must be an object")),
+    fn new(prefix: String, said: Said) -> Result<Self, String> {
+        let Said::Section(Section(entries)) = said else {
+            return Err(match prefix.strip_suffix('.') {
+                None => "must be a JSON object".to_owned(),
+                Some(key) => rule(key, "must be an object"),
+            });
+        };
+        let mut keys = Self { prefix, left: BTreeMap::new() };
+        for (key, said) in entries {
+            if keys.left.contains_key(&key) {
+                return Err(keys.rule(&key.escape_debug().to_string(), "twice"));
+            }
+            keys.left.insert(key, said);
         }
+        Ok(keys)
     }
 
     fn rule(&self, key: &str, text: impl fmt::Display) -> String {
@@ -203,14 +274,14 @@ impl Keys {
     }
 
     fn section(&mut self, key: &str) -> Result<Keys, String> {
-        let value = self.left.remove(key).unwrap_or_else(|| Value::Object(Map::new()));
-        Keys::new(format!("{}{key}.", self.prefix), value)
+        let said = self.left.remove(key).unwrap_or(Said::Section(Section(Vec::new())));
+        Keys::new(format!("{}{key}.", self.prefix), said)
     }
 
     fn text(&mut self, key: &str, default: &str) -> Result<String, String> {
         match self.left.remove(key) {
             None => Ok(default.to_owned()),
-            Some(Value::String(text)) => Ok(text),
+            Some(Said::Value(Value::String(text))) => Ok(text),
             Some(_) => Err(self.rule(key, "must be a string")),
         }
     }
@@ -218,7 +289,7 @@ impl Keys {
     fn truth(&mut self, key: &str, default: bool) -> Result<bool, String> {
         match self.left.remove(key) {
             None => Ok(default),
-            Some(Value::Bool(truth)) => Ok(truth),
+            Some(Said::Value(Value::Bool(truth))) => Ok(truth),
             Some(_) => Err(self.rule(key, "must be true or false")),
         }
     }
@@ -232,7 +303,8 @@ impl Keys {
     ) -> Result<T, String> {
         let number = match self.left.remove(key) {
             None => Some(default),
-            Some(value) => value.as_u64().filter(|number| bounds.contains(number)),
+            Some(Said::Value(value)) => value.as_u64().filter(|number| bounds.contains(number)),
+            Some(Said::Section(_)) => None,
         };
         number.and_then(|number| T::try_from(number).ok()).ok_or_else(|| {
             self.rule(
@@ -311,7 +383,7 @@ mod tests {
         let (written, absent) = (parse(FIRST_FILE).unwrap(), parse("{}").unwrap());
         assert_eq!(format!("{written:?}"), format!("{absent:?}"));
         let text: Value = serde_json::from_str(FIRST_FILE).unwrap();
-        assert_eq!(text.as_object().unwrap().len(), 10);
+        assert_eq!(text.as_object().unwrap().len(), 11);
         assert_eq!(text["limits"].as_object().unwrap().len(), 15);
     }
 
@@ -324,7 +396,13 @@ mod tests {
             (r#"{"port":"2345"}"#, "port: must be an integer from 0 to 65535"),
             (r#"{"prot":1}"#, "prot: unknown key"),
             (r#"{"name":7}"#, "name: must be a string"),
+            (r#"{"registration":"shut"}"#, r#"registration: must be "open", "invite" or "closed""#),
+            (r#"{"registration":null}"#, "registration: must be a string"),
             (r#"{"limits":7}"#, "limits: must be an object"),
+            (r#"{"port":1,"name":"a","port":1}"#, "port: twice"),
+            (r#"{"limits":{"x":7,"x":7}}"#, "limits.x: twice"),
+            (r#"{"limits":{},"limits":{}}"#, "limits: twice"),
+            (r#"{"port":{"a":1}}"#, "port: must be an integer from 0 to 65535"),
             (
                 r#"{"limits":{"login_timeout_s":0}}"#,
                 "limits.login_timeout_s: must be an integer from 1 to 3600",

@@ -18,6 +18,11 @@ The errands work whether or not the server runs; it notices what they changed.
   owner NAME             make NAME an owner, and the account where there is none
   owner NAME --remove    make NAME an owner no longer
   passwd NAME            give NAME a new password, and end their connections
+  invite                 make a code and print it: where registration is by invite, one (--uses N)
+                         can register with it within 7 days (--days N; 0: for ever)
+  invite CODE --remove   withdraw it
+  invites                print the codes that are open
+  backup FILE            copy the database to FILE and check the copy; an older backup is replaced
   audit                  print who did what to whom, when (UTC), oldest first
   why MEMBER CHANNEL     say what MEMBER may do in CHANNEL (name or uuid), and what decides it
 
@@ -84,6 +89,7 @@ enum Order {
 fn parse_arguments(mut arguments: impl Iterator<Item = OsString>) -> Result<Order, StartupError> {
     let mut config_file = PathBuf::from("config.json");
     let (mut scratch_db, mut remove) = (false, false);
+    let (mut uses, mut days) = (None, None);
     let mut words = Vec::new();
     while let Some(argument) = arguments.next() {
         match argument.to_str() {
@@ -99,6 +105,8 @@ fn parse_arguments(mut arguments: impl Iterator<Item = OsString>) -> Result<Orde
                 return Ok(Order::Say(concat!("aster-server ", env!("CARGO_PKG_VERSION"))));
             }
             Some("--remove") => remove = true,
+            Some(option @ "--uses") => uses = Some(parse_number(option, arguments.next())?),
+            Some(option @ "--days") => days = Some(parse_number(option, arguments.next())?),
             Some(word) if !word.starts_with('-') => words.push(word.to_owned()),
             // From here on words may begin with a dash: names do as they like.
             Some("--") => {
@@ -115,10 +123,15 @@ fn parse_arguments(mut arguments: impl Iterator<Item = OsString>) -> Result<Orde
         }
     }
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let errand = match (words.as_slice(), remove, scratch_db) {
-        ([], false, _) => return Ok(Order::Run { config_file, scratch_db }),
+    let is_invite = uses.is_some() || days.is_some();
+    let errand = match (words.as_slice(), remove, scratch_db || is_invite) {
+        ([], false, _) if !is_invite => return Ok(Order::Run { config_file, scratch_db }),
         (["owner", name], _, false) => Errand::Owner { name: (*name).to_owned(), remove },
         (["passwd", name], false, false) => Errand::Passwd { name: (*name).to_owned() },
+        (["invite"], false, _) if !scratch_db => Errand::Invite { uses, days },
+        (["invite", code], true, false) => Errand::RemoveInvite { code: (*code).to_owned() },
+        (["invites"], false, false) => Errand::Invites,
+        (["backup", file], false, false) => Errand::Backup { file: PathBuf::from(file) },
         (["audit"], false, false) => Errand::Audit,
         (["why", member, channel], false, false) => {
             Errand::Why { member: (*member).to_owned(), channel: (*channel).to_owned() }
@@ -126,6 +139,11 @@ fn parse_arguments(mut arguments: impl Iterator<Item = OsString>) -> Result<Orde
         _ => return Err(StartupError(format!("{}: no such errand; see --help", words.join(" ")))),
     };
     Ok(Order::DoErrand { config_file, errand })
+}
+
+fn parse_number(option: &str, argument: Option<OsString>) -> Result<u32, StartupError> {
+    let number = argument.and_then(|argument| argument.to_str()?.parse().ok());
+    number.ok_or_else(|| StartupError::new(option, "must be a number"))
 }
 
 #[cfg(test)]
@@ -152,7 +170,27 @@ mod tests {
         assert_eq!(order(&["owner", "--remove", "me"]), errand(owner("me", true)));
         assert_eq!(order(&["owner", "--", "--me"]), errand(owner("--me", false)));
         assert_eq!(order(&["audit"]), errand(Errand::Audit));
-        let wrong: [&[&str]; 6] = [
+        assert_eq!(order(&["invite"]), errand(Errand::Invite { uses: None, days: None }));
+        assert_eq!(
+            order(&["invite", "--uses", "3", "--days", "0"]),
+            errand(Errand::Invite { uses: Some(3), days: Some(0) })
+        );
+        let remove = Errand::RemoveInvite { code: "abc".to_owned() };
+        assert_eq!(order(&["invite", "--remove", "abc"]), errand(remove));
+        assert_eq!(order(&["invites"]), errand(Errand::Invites));
+        assert_eq!(order(&["backup", "a/b"]), errand(Errand::Backup { file: "a/b".into() }));
+        let wrong: [&[&str]; 17] = [
+            &["backup"],
+            &["backup", "a", "b"],
+            &["invite", "abc"],
+            &["invite", "--remove"],
+            &["invite", "abc", "--remove", "--uses", "3"],
+            &["invite", "--uses"],
+            &["invite", "--uses", "-1"],
+            &["invite", "--days", "soon"],
+            &["invite", "--scratch-db"],
+            &["invites", "--days", "3"],
+            &["--days", "3"],
             &["owner"],
             &["owner", "a", "b"],
             &["passwd", "me", "--remove"],

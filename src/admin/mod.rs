@@ -1,11 +1,14 @@
 //! The owner's command line: errands done on the database itself, whether or not a server is
 //! running on it. One that is running notices within a second.
 
+mod backup;
+mod invites;
 mod owners;
 mod prompt;
 mod reports;
 
 use std::fmt;
+use std::path::PathBuf;
 
 use crate::config::Config;
 use crate::error::{Refusal, StartupError};
@@ -28,6 +31,25 @@ pub enum Errand {
         /// Who.
         name: String,
     },
+    /// Copy the database, and check the copy.
+    Backup {
+        /// To where.
+        file: PathBuf,
+    },
+    /// Make an invite code, and print it.
+    Invite {
+        /// For how many registrations; `None`: for one.
+        uses: Option<u32>,
+        /// For how many days, 0 for ever; `None`: for a week.
+        days: Option<u32>,
+    },
+    /// Withdraw an invite code.
+    RemoveInvite {
+        /// Which.
+        code: String,
+    },
+    /// Print the invite codes that are open.
+    Invites,
     /// Print the audit record.
     Audit,
     /// Explain what a member may do in a channel.
@@ -80,14 +102,21 @@ impl From<Refusal> for Failure {
 /// Does one errand, and says on standard output what came of it. Before the first start it
 /// makes what that would make.
 pub fn run_errand(config: &Config, errand: &Errand) -> Result<(), Failure> {
-    let location = Location::File(config.database_file.clone());
-    let store = Store::open_beside(&location, Defaults::of(config))?;
+    let open = || {
+        let location = Location::File(config.database_file.clone());
+        Store::open_beside(&location, Defaults::of(config))
+    };
     match errand {
-        Errand::Owner { name, remove: false } => owners::make_owner(&store, name),
-        Errand::Owner { name, remove: true } => owners::unmake_owner(&store, name),
-        Errand::Passwd { name } => owners::set_password(&store, name),
-        Errand::Audit => reports::print_audit(&store),
-        Errand::Why { member, channel } => reports::explain(&store, member, channel),
+        // Also beside a server of another version, and without changing its schema.
+        Errand::Backup { file } => backup::back_up(config, file),
+        Errand::Owner { name, remove: false } => owners::make_owner(&open()?, name),
+        Errand::Owner { name, remove: true } => owners::unmake_owner(&open()?, name),
+        Errand::Passwd { name } => owners::set_password(&open()?, name),
+        Errand::Invite { uses, days } => invites::make(&open()?, config, *uses, *days),
+        Errand::RemoveInvite { code } => invites::remove(&open()?, code),
+        Errand::Invites => invites::print(&open()?),
+        Errand::Audit => reports::print_audit(&open()?),
+        Errand::Why { member, channel } => reports::explain(&open()?, member, channel),
     }
 }
 

@@ -5,17 +5,18 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use crate::commands::{Answer, NoFields, Request, Session, allow};
-use crate::config::Limits;
+use crate::config::{Limits, Registration};
 use crate::error::Refusal;
 use crate::id::{MemberId, now_s};
 use crate::protocol::packet::Nothing;
-use crate::protocol::{MemberName, Password, Picture, User};
-use crate::store;
+use crate::protocol::{InviteCode, MemberName, Password, Picture, User};
+use crate::store::{self, AuditSubject, Reader};
 
 #[derive(Deserialize)]
 pub(super) struct Register {
     uname: MemberName,
     passwd: Password,
+    invite: Option<InviteCode>,
 }
 impl Request for Register {}
 
@@ -25,25 +26,47 @@ pub(super) struct LoggedIn {
 }
 
 /// Makes an account and logs in.
+///
+/// *Order:* who may not register learns nothing of who did, also not by how long it takes.
 pub(super) fn register(session: &mut Session<'_>, request: Register) -> Result<LoggedIn, Refusal> {
-    let Register { uname, passwd } = request;
+    let Register { uname, passwd, invite } = request;
     let services = session.services;
     slow_down(session);
+    let invite = match (services.config.registration, invite) {
+        (Registration::Open, _) => None,
+        (Registration::Invite, Some(code)) => Some(code),
+        (Registration::Invite, None) | (Registration::Closed, _) => return Err(Refusal::Forbidden),
+    };
     // Looked at before the hash is made for nothing; what counts is the look within the write.
-    if services.store.read(|db| db.find_member(&uname))?.is_some() {
-        return Err(Refusal::Conflict);
-    }
+    services.store.read(|db| {
+        if let Some(code) = &invite {
+            allow(db.has_invite(code)?)?;
+        }
+        require_free(db, &uname)
+    })?;
     let hash = services.hasher.hash(&passwd)?;
     let uuid = services.store.write(move |tx| {
-        if tx.find_member(&uname)?.is_some() {
-            return Err(Refusal::Conflict);
+        if let Some(code) = &invite {
+            allow(tx.use_invite(code)?)?;
         }
+        require_free(tx, &uname)?;
         let uuid = tx.insert_member(&uname, &hash)?;
+        if let Some(code) = &invite {
+            let subject = AuditSubject::new(uuid.raw(), uname.as_str());
+            tx.record(Some(uuid), "register", subject, &format!("invite {}", code.hint()))?;
+        }
         tx.publish_member(uuid)?;
         Ok(uuid)
     })?;
     session.log_in(uuid);
     Ok(LoggedIn { uuid })
+}
+
+fn require_free(db: &Reader<'_>, name: &MemberName) -> Result<(), Refusal> {
+    match db.find_member(name)? {
+        None => Ok(()),
+        Some(_) => Err(Refusal::Conflict),
+    }
 }
 
 #[derive(Deserialize)]
@@ -99,6 +122,9 @@ fn check_password(
 }
 
 /// Delays the answer to an address that fails or registers too often.
+///
+/// *Invariant:* the client keeps its place the while, also once it has hung up. An address has few
+/// places: that bounds how often it tries. One that left early would try again at once.
 fn slow_down(session: &Session<'_>) {
     let delay = session.services.logins.take(session.address, Instant::now());
     session.services.stopping.pause(delay);

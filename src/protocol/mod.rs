@@ -9,7 +9,9 @@ pub mod picture;
 pub mod types;
 
 pub use event::{Event, Topic};
-pub use names::{BanReason, EmojiName, MemberName, MessageText, Nonce, Password, ServerName};
+pub use names::{
+    BanReason, EmojiName, InviteCode, MemberName, MessageText, Nonce, Password, ServerName,
+};
 pub use overrides::{Overrides, Subject};
 pub use permissions::{Permission, PermissionSet, Permissions};
 pub use picture::Picture;

@@ -14,6 +14,8 @@ pub const PASSWORD_BYTES_MAX: usize = 1024;
 pub const NONCE_BYTES_MAX: usize = 64;
 /// Characters of an emoji's name at most.
 pub const EMOJI_NAME_CHARS_MAX: usize = 32;
+/// Bytes of an invite code at most.
+pub const INVITE_CODE_BYTES_MAX: usize = 64;
 /// Bytes of a ban's reason at most.
 pub const BAN_REASON_BYTES_MAX: usize = 1024;
 
@@ -99,6 +101,35 @@ impl EmojiName {
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// What lets a stranger register, as it was copied or read out: at most 64 bytes; neither case nor
+/// white space around it counts.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct InviteCode(String);
+
+impl TryFrom<String> for InviteCode {
+    type Error = &'static str;
+
+    fn try_from(code: String) -> Result<Self, Self::Error> {
+        if code.len() > INVITE_CODE_BYTES_MAX {
+            return Err("an invite code over 64 bytes");
+        }
+        Ok(Self(code.trim().to_ascii_lowercase()))
+    }
+}
+
+impl InviteCode {
+    /// The code.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Its first letters, which tell it from others and let nobody in.
+    pub fn hint(&self) -> &str {
+        self.0.split('-').next().unwrap_or_default()
     }
 }
 

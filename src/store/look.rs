@@ -114,6 +114,7 @@ pub(super) fn identify(connection: &Connection) -> Result<Found, OpenError> {
     let (application_id, version) = (number("application_id")?, number("user_version")?);
     let tables: i64 =
         connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    let application_id = u32::try_from(application_id).unwrap_or(u32::MAX);
     match (application_id, version) {
         (APPLICATION_ID, 1..=VERSION) => Ok(Found::Ours(version)),
         (APPLICATION_ID, newer) if newer > VERSION => Err(OpenError::Newer(newer)),

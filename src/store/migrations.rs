@@ -58,6 +58,13 @@ const STEPS: [&str; VERSION as usize - 1] = [
          subject_name TEXT NOT NULL,
          details      TEXT NOT NULL
      ) STRICT;",
+    // 2 to 3: invites.
+    "CREATE TABLE invites (
+         code  TEXT PRIMARY KEY,
+         uses  INTEGER NOT NULL,
+         until INTEGER,
+         date  INTEGER NOT NULL
+     ) STRICT, WITHOUT ROWID;",
 ];
 
 /// Brings a database of ours up to the newest schema, each step whole or not at all, after a
@@ -112,8 +119,9 @@ fn set_aside(connection: &Connection, file: PathBuf, version: i64) -> Result<Pat
 mod tests {
     use super::*;
 
-    /// The very first schema, kept for ever.
+    /// Each older schema as it was, kept for ever.
     const FIRST: &str = include_str!("../../tests/schemas/1.sql");
+    const SECOND: &str = include_str!("../../tests/schemas/2.sql");
 
     fn database(schema: &str) -> Connection {
         let connection = Connection::open_in_memory().unwrap();
@@ -163,5 +171,21 @@ mod tests {
         let count = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
         assert_eq!(count("SELECT count(*) FROM channel_overrides"), 2);
         assert_eq!(count("SELECT count(*) FROM messages WHERE seq = 7 AND uuid = 8"), 1);
+    }
+
+    #[test]
+    fn the_second_schema_becomes_the_newest() {
+        let mut connection = database(SECOND);
+        connection
+            .execute_batch("INSERT INTO members VALUES (1, 'alice', NULL, '', NULL)")
+            .unwrap();
+        run(&mut connection, &Location::Memory, 2).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(shape(&connection), shape(&database(include_str!("../../init.sql"))));
+        let version: i64 =
+            connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+        assert_eq!(version, VERSION);
+        let members: i64 =
+            connection.query_row("SELECT count(*) FROM members", [], |row| row.get(0)).unwrap();
+        assert_eq!(members, 1);
     }
 }

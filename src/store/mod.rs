@@ -5,8 +5,11 @@
 
 mod access;
 mod accounts;
+mod backup;
 mod channels;
 mod groups;
+mod head;
+mod invites;
 mod look;
 mod messages;
 mod migrations;
@@ -34,6 +37,8 @@ use crate::log;
 use crate::protocol::{Event, Picture};
 
 pub(crate) use accounts::{Login, PasswordHash};
+pub(crate) use backup::{Counts, Source};
+pub(crate) use head::Head;
 pub(crate) use messages::{NewMessage, Page};
 pub(crate) use moderation::AuditSubject;
 pub(crate) use readers::Reader;

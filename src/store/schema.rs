@@ -1,8 +1,9 @@
 //! Opening the database: whose it is, its first making, the connection's settings.
 
 use std::fmt;
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,14 +12,15 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use crate::id::{draw_uuid, now_ms};
+use crate::store::head::Head;
 use crate::store::look::{Found, identify, look};
 use crate::store::{Location, migrations, takeover};
 
 pub(super) const INIT: &str = include_str!("../../init.sql");
 /// `PRAGMA application_id` of our databases, as in `init.sql`.
-pub(super) const APPLICATION_ID: i64 = 0x4173_7472;
+pub(super) const APPLICATION_ID: u32 = 0x4173_7472;
 /// `PRAGMA user_version` of the newest schema, as in `init.sql`.
-pub(super) const VERSION: i64 = 2;
+pub(super) const VERSION: i64 = 3;
 /// How long a statement waits for another process (the owner's command line).
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// What is said when it was in vain.
@@ -51,6 +53,8 @@ pub(super) enum OpenError {
     UnknownOlder(i64),
     /// A database of an older server of ours, which is running.
     InUseByOlder(i64),
+    /// A copy that was put back beside the log of what was there before.
+    ForeignLog,
     /// The copy that is set aside before a migration could not be made.
     Copy(String),
 }
@@ -86,6 +90,9 @@ impl fmt::Display for OpenError {
             Self::InUseByOlder(version) => {
                 write!(formatter, "a server with schema {version} is using it; restart that one")
             }
+            Self::ForeignLog => formatter.write_str(
+                "a backup that was put back; remove the files ending in -wal and -shm beside it",
+            ),
             Self::Copy(problem) => write!(formatter, "no copy could be set aside: {problem}"),
         }
     }
@@ -196,6 +203,21 @@ pub(super) fn prepare(location: &Location) -> Result<(), OpenError> {
     }
 }
 
+/// The writing connection, whatever schema of ours it has.
+pub(super) fn open_any(location: &Location) -> Result<Connection, OpenError> {
+    let connection = connect_writer(location)?;
+    match identify(&connection)? {
+        Found::Ours(_) => Ok(connection),
+        Found::Empty | Found::Older(_) => Err(OpenError::Foreign),
+    }
+}
+
+/// A connection to a file that nobody else knows of.
+pub(super) fn open_file(file: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    connect(&Location::File(file.to_owned()), flags)
+}
+
 /// The writing connection, where the newest schema is in place already.
 pub(super) fn open_newest(location: &Location) -> Result<Connection, OpenError> {
     let connection = connect_writer(location)?;
@@ -207,8 +229,29 @@ pub(super) fn open_newest(location: &Location) -> Result<Connection, OpenError> 
     Ok(connection)
 }
 
-fn connect_writer(location: &Location) -> rusqlite::Result<Connection> {
-    connect(location, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+fn connect_writer(location: &Location) -> Result<Connection, OpenError> {
+    if let Location::File(file) = location {
+        refuse_foreign_log(file)?;
+    }
+    Ok(connect(location, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?)
+}
+
+/// SQLite lays a log (`-wal`) over whatever file it finds beside it. Our databases say of themselves
+/// that they have one before there is any, and our backups that they have none: with one it is
+/// that of another, and would destroy what was put back.
+///
+/// *Order:* before this process has a connection to the file.
+fn refuse_foreign_log(file: &Path) -> Result<(), OpenError> {
+    let mut log = file.as_os_str().to_owned();
+    log.push("-wal");
+    if !fs::metadata(log).is_ok_and(|log| log.len() > 0) {
+        return Ok(());
+    }
+    let head = Head::read(file).map_err(OpenError::Io)?;
+    match head.is_ours() && head.is_alone() {
+        true => Err(OpenError::ForeignLog),
+        false => Ok(()),
+    }
 }
 
 /// *Order:* the journal's mode is set only on a database that is ours or new.

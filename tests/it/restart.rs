@@ -38,7 +38,7 @@ fn send_until_the_end(
 }
 
 /// Everything in a channel, paging from the oldest on.
-fn whole_history(client: &mut Client, channel: i64) -> Vec<Value> {
+pub(crate) fn whole_history(client: &mut Client, channel: i64) -> Vec<Value> {
     let mut history: Vec<Value> = Vec::new();
     let newest = client.history(channel, 1).remove(0);
     let mut page = vec![newest];

@@ -74,12 +74,18 @@ pub enum Preparation {
         channel: String,
         at_once: bool,
     },
+    /// A code with which so many can register, until then.
+    Invite {
+        code: String,
+        uses: u32,
+        until: Option<i64>,
+    },
     Config(Value),
 }
 
 use Preparation::{
-    Ban, Base, Channels, Config, Emoji, Group, Groups, Join, Members, Messages, Override, Owner,
-    Right,
+    Ban, Base, Channels, Config, Emoji, Group, Groups, Invite, Join, Members, Messages, Override,
+    Owner, Right,
 };
 use Setting::{Allow, Deny};
 
@@ -128,6 +134,9 @@ const SENTENCES: &[(&str, Read)] = &[
     ("_ sent a message to _", |hole| messages(hole[0], "1", hole[1], false)),
     ("_ sent _ messages to _ at once", |hole| messages(hole[0], hole[1], hole[2], true)),
     ("_ sent _ messages to _", |hole| messages(hole[0], hole[1], hole[2], false)),
+    ("_ is an invite for one", |hole| invite(hole[0], "1", None)),
+    ("_ is an invite for _", |hole| invite(hole[0], hole[1], None)),
+    ("_ is an invite that ended", |hole| invite(hole[0], "1", Some(1_700_000_000))),
     ("the configuration has _", |hole| prepare(Config(serde_json::from_str(hole[0]).ok()?))),
     ("_ log in", |hole| Some(Step::LogIn(names(hole[0])))),
     ("_ logs in", |hole| Some(Step::LogIn(names(hole[0])))),
@@ -169,6 +178,10 @@ fn ban(members: &str, until: Option<i64>) -> Option<Step> {
 fn messages(author: &str, count: &str, channel: &str, at_once: bool) -> Option<Step> {
     let (author, count, channel) = (author.to_owned(), count.parse().ok()?, names(channel));
     prepare(Messages { author, count, channel: channel.into_iter().next()?, at_once })
+}
+
+fn invite(code: &str, uses: &str, until: Option<i64>) -> Option<Step> {
+    prepare(Invite { code: code.to_owned(), uses: uses.parse().ok()?, until })
 }
 
 /// `alice, bob and carol` as a list. A channel's `#` is for the reader.
@@ -253,6 +266,7 @@ impl Preparation {
             Messages { author, count, channel, at_once: true } => {
                 world.messages_at_once(author, *count, channel);
             }
+            Invite { code, uses, until } => world.invite(code, *uses, *until),
             Config(keys) => return Some(keys.clone()),
         }
         None

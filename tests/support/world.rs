@@ -177,6 +177,12 @@ impl World {
         self.insert(sql, params![uuid, until]);
     }
 
+    /// A code with which so many can register.
+    pub fn invite(&mut self, code: &str, uses: u32, until: Option<i64>) {
+        let sql = "INSERT INTO invites (code, uses, until, date) VALUES (?1, ?2, ?3, 1700000000)";
+        self.insert(sql, params![code, uses, until]);
+    }
+
     pub fn emoji(&mut self, name: &str, picture: &str) {
         let uuid = self.name(name);
         self.insert(
