@@ -100,10 +100,32 @@ impl Config {
 
     /// Reads the file's text; paths in it are relative to `folder`. Fails with key and rule.
     pub fn parse(text: &str, folder: &Path) -> Result<Self, String> {
-        // Some editors of other systems put a byte order mark in front.
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let value: Value =
-            serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))?;
+        Self::from_json(parse_json(text)?, folder)
+    }
+
+    /// Reads the file's text to find every mistake, each as [`Config::parse`] would tell of it: the
+    /// key that has one is left out, and the rest read again. What comes of that is `None` where
+    /// there is nothing to leave out.
+    pub(crate) fn list_mistakes(text: &str, folder: &Path) -> (Vec<String>, Option<Self>) {
+        let mut mistakes = Vec::new();
+        let mut value = match parse_json(text) {
+            Ok(value) => value,
+            Err(mistake) => return (vec![mistake], None),
+        };
+        loop {
+            let mistake = match Self::from_json(value.clone(), folder) {
+                Ok(config) => return (mistakes, Some(config)),
+                Err(mistake) => mistake,
+            };
+            let key = mistake.split(": ").next().and_then(|key| remove_key(&mut value, key));
+            mistakes.push(mistake);
+            if key.is_none() {
+                return (mistakes, None);
+            }
+        }
+    }
+
+    fn from_json(value: Value, folder: &Path) -> Result<Self, String> {
         let mut keys = Keys::new(String::new(), value)?;
 
         let addr = keys.text("addr", "0.0.0.0")?;
@@ -175,6 +197,23 @@ impl Limits {
         }
         keys.finish()?;
         Ok(limits)
+    }
+}
+
+fn parse_json(text: &str) -> Result<Value, String> {
+    // Some editors of other systems put a byte order mark in front.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))
+}
+
+/// Removes what a mistake calls `name`: a key, or one of a section behind that one's name.
+fn remove_key(value: &mut Value, name: &str) -> Option<Value> {
+    let keys = value.as_object_mut()?;
+    let found = keys.keys().find(|key| key.escape_debug().to_string() == name).cloned();
+    match (found, name.split_once('.')) {
+        (Some(key), _) => keys.remove(&key),
+        (None, Some((section, name))) => remove_key(keys.get_mut(section)?, name),
+        (None, None) => None,
     }
 }
 
@@ -342,6 +381,27 @@ mod tests {
             assert_eq!(parse(text).err().as_deref(), Some(problem), "{text}");
         }
         assert!(parse(r#"{"addr":"localhost"}"#).unwrap_err().starts_with("addr: must be an IPv4"));
+    }
+
+    #[test]
+    fn every_mistake_is_found_and_the_rest_is_read() {
+        let text = r#"{"port":"x","limits":{"x":0,"max_connections":0,"login_timeout_s":7},
+            "a.b: c":1,"a\nb":2,"database_file":"mine.db"}"#;
+        let (mistakes, config) = Config::list_mistakes(text, Path::new(""));
+        let keys: Vec<&str> = mistakes.iter().filter_map(|text| text.split(": ").next()).collect();
+        assert_eq!(keys[..3], ["port", "limits.max_connections", "limits.x"]);
+        // One that looks like the end of its own name is told of, and is the last.
+        assert_eq!((mistakes.len(), config.is_some()), (4, false), "{mistakes:?}");
+        let text = text.replace(r#""a.b: c":1,"#, "");
+        let (mistakes, config) = Config::list_mistakes(&text, Path::new(""));
+        assert_eq!(mistakes.last().unwrap(), "a\\nb: unknown key");
+        let config = config.unwrap();
+        assert_eq!(config.database_file, Path::new("mine.db"));
+        assert_eq!(config.limits.login_timeout, Duration::from_secs(7));
+        for text in ["[]", "{", "7"] {
+            let (mistakes, config) = Config::list_mistakes(text, Path::new(""));
+            assert_eq!((mistakes.len(), config.is_some()), (1, false), "{text}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The owner's command line: errands done on the database itself, whether or not a server is
 //! running on it. One that is running notices within a second.
 
+mod check;
 mod owners;
 mod prompt;
 mod reports;
@@ -12,6 +13,8 @@ use crate::error::{Refusal, StartupError};
 use crate::id::MemberId;
 use crate::protocol::MemberName;
 use crate::store::{Defaults, Location, Store};
+
+pub use check::check;
 
 /// What the owner wants done.
 #[derive(Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@ mod access;
 mod accounts;
 mod channels;
 mod groups;
+mod inspection;
 mod messages;
 mod migrations;
 mod moderation;
@@ -31,6 +32,7 @@ use crate::log;
 use crate::protocol::{Event, Picture};
 
 pub(crate) use accounts::{Login, PasswordHash};
+pub(crate) use inspection::{Inspection, inspect};
 pub(crate) use messages::{NewMessage, Page};
 pub(crate) use moderation::{AuditEntry, AuditSubject};
 pub(crate) use readers::Reader;

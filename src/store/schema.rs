@@ -19,7 +19,7 @@ const APPLICATION_ID: i64 = 0x4173_7472;
 /// `PRAGMA user_version` of the newest schema, as in `init.sql`.
 pub(super) const VERSION: i64 = 2;
 /// How long a statement waits for another process (the owner's command line).
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a server waits for the lock, and how often it looks.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 const LOCK_INTERVAL: Duration = Duration::from_millis(50);
@@ -191,7 +191,7 @@ fn connect(location: &Location, flags: OpenFlags) -> rusqlite::Result<Connection
 }
 
 /// What a file holds.
-enum Found {
+pub(super) enum Found {
     /// Nothing yet.
     Empty,
     /// A database of ours with this schema, up to the newest.
@@ -199,7 +199,7 @@ enum Found {
 }
 
 /// Fails on a database that is not ours, or newer; changes nothing.
-fn check(connection: &Connection) -> Result<Found, OpenError> {
+pub(super) fn check(connection: &Connection) -> Result<Found, OpenError> {
     let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let (application_id, version) = (number("application_id")?, number("user_version")?);
     let tables: i64 =
