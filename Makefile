@@ -12,7 +12,7 @@ DOCDIR  = $(DESTDIR)$(PREFIX)/share/doc/aster-server
 
 # The steps of `check` come in their order also under `make -j`: cargo shares out the cores itself.
 .NOTPARALLEL:
-.PHONY: help build run test lint check smoke bench interop install clean
+.PHONY: help build run test lint check smoke bench interop tls install clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s  %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,11 @@ interop: build ## Chat through an unmodified asterpy (Python 3.11 or newer, from
 	$(PYTHON) -m venv "$(TARGET)/interop"
 	"$(TARGET)/interop/bin/python" -m pip install --quiet --disable-pip-version-check asterpy==0.6.1
 	"$(TARGET)/interop/bin/python" -B tests/interop.py "$(BINARY)"
+
+tls: build ## Compare TLS with Mozilla's intermediate profile, by sslyze (from PyPI)
+	$(PYTHON) -m venv "$(TARGET)/sslyze"
+	"$(TARGET)/sslyze/bin/python" -m pip install --quiet --disable-pip-version-check sslyze==6.3.1
+	$(PYTHON) -B tests/tls.py "$(BINARY)" "$(TARGET)/sslyze/bin/sslyze"
 
 # What somebody else owns has been built already: `make build && sudo make install` builds nothing as root.
 install: ## Install to $(DESTDIR)$(PREFIX), /usr/local by default

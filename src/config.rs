@@ -390,8 +390,8 @@ mod tests {
         let (mistakes, config) = Config::list_mistakes(text, Path::new(""));
         let keys: Vec<&str> = mistakes.iter().filter_map(|text| text.split(": ").next()).collect();
         assert_eq!(keys[..3], ["port", "limits.max_connections", "limits.x"]);
-        // One that looks like the end of its own name is told of, and is the last.
-        assert_eq!((mistakes.len(), config.is_some()), (4, false), "{mistakes:?}");
+        // A name that looks like a key of a section with its rule is told of, and is the last.
+        assert_eq!((mistakes.len(), config.is_some()), (5, false), "{mistakes:?}");
         let text = text.replace(r#""a.b: c":1,"#, "");
         let (mistakes, config) = Config::list_mistakes(&text, Path::new(""));
         assert_eq!(mistakes.last().unwrap(), "a\\nb: unknown key");

@@ -1,4 +1,4 @@
-//! Dates as people write them, UTC.
+//! Dates as people write them, UTC, and counts.
 
 /// Seconds of a day.
 pub(crate) const DAY_S: i64 = 24 * 60 * 60;
@@ -18,8 +18,8 @@ pub(crate) fn date(unix_s: i64) -> String {
 }
 
 /// `1 day`, `38 days`.
-pub(crate) fn days(count: i64) -> String {
-    format!("{count} day{}", if count == 1 { "" } else { "s" })
+pub(crate) fn counted(count: i64, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]

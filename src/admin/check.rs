@@ -11,7 +11,7 @@ use rustix::process::{Resource, getrlimit};
 
 use crate::admin::Failure;
 use crate::config::{Config, Limits};
-use crate::date::{DAY_S, date, days};
+use crate::date::{DAY_S, counted, date};
 use crate::id::now_s;
 use crate::log;
 use crate::store::{Inspection, inspect};
@@ -49,15 +49,14 @@ pub fn check(config_file: &Path) -> Result<(), Failure> {
     }
     match report.problems {
         0 => Ok(()),
-        1 => Err(Failure::Refused("1 problem".to_owned())),
-        count => Err(Failure::Refused(format!("{count} problems"))),
+        count => Err(Failure::Refused(counted(count, "problem"))),
     }
 }
 
 /// What is printed, and how many problems that were.
 #[derive(Default)]
 struct Report {
-    problems: usize,
+    problems: i64,
 }
 
 impl Report {
@@ -183,12 +182,11 @@ fn check_database(report: &mut Report, file: &Path) -> Option<Inspection> {
     if !inspection.problems.is_empty() {
         return None;
     }
-    let Inspection { members, messages, is_older, .. } = inspection;
+    let Inspection { is_older, .. } = inspection;
+    let members = counted(inspection.members, "member");
+    let messages = counted(inspection.messages, "message");
     let later = if is_older { "; the next start brings its schema up to date" } else { "" };
-    report.well(
-        AREA,
-        format_args!("{shown} is whole: {members} members, {messages} messages{later}"),
-    );
+    report.well(AREA, format_args!("{shown} is whole: {members}, {messages}{later}"));
     Some(inspection)
 }
 
@@ -236,7 +234,7 @@ fn check_backup(report: &mut Report, inspection: &Inspection, now_s: i64) {
         None => report.problem(AREA, format_args!("never; {REMEDY}")),
         Some(made) => {
             let age = now_s.saturating_sub(made).div_euclid(DAY_S).max(0);
-            let words = format!("the last one is of {} ({} old)", date(made), days(age));
+            let words = format!("the last one is of {} ({} old)", date(made), counted(age, "day"));
             match age {
                 ..BACKUP_DAYS_MAX => report.well(AREA, words),
                 BACKUP_DAYS_MAX.. => report.problem(AREA, format_args!("{words}; {REMEDY}")),

@@ -104,7 +104,7 @@ fn list_problems(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     problems.retain(|problem| problem != "ok");
     if problems.is_empty() {
         let mut statement = connection.prepare(
-            "SELECT format('%d rows of %s refer to %s that are not there', count(*), [table], parent)
+            "SELECT format('rows of %s that refer to %s that are not there: %d', [table], parent, count(*))
              FROM pragma_foreign_key_check GROUP BY [table], parent",
         )?;
         let rows = statement.query_map([], |row| row.get(0))?;

@@ -13,7 +13,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, Error, RootCertStore};
 
-use crate::date::{DAY_S, date, days};
+use crate::date::{DAY_S, counted, date};
 
 /// From so many days before the end on, somebody is told. Whatever renews certificates by itself
 /// has done so long before.
@@ -29,7 +29,8 @@ pub(crate) struct Certificate {
     pub fingerprint: String,
     names: Vec<String>,
     not_before: i64,
-    not_after: i64,
+    /// The last second of it.
+    pub(super) not_after: i64,
     is_self_signed: bool,
 }
 
@@ -71,7 +72,7 @@ impl Certificate {
         let names = if self.names.is_empty() { "no name" } else { &self.names.join(", ") };
         let (end, left) = (date(self.not_after), self.days_left(now_s));
         match left {
-            0.. => format!("for {names}, expires {end} ({})", days(left)),
+            0.. => format!("for {names}, expires {end} ({})", counted(left, "day")),
             _ => format!("for {names}, expired {end}"),
         }
     }
@@ -89,7 +90,7 @@ impl Certificate {
         let when = match left {
             WARNING_DAYS.. => return None,
             0 => "expires within a day".to_owned(),
-            1.. => format!("expires in {}, {}", days(left), date(self.not_after)),
+            1.. => format!("expires in {}, {}", counted(left, "day"), date(self.not_after)),
             _ => format!("expired {}, and clients refuse it", date(self.not_after)),
         };
         let remedy = match self.is_self_signed {

@@ -117,3 +117,93 @@ impl Renewal {
         Some(format!("the certificate {problem}"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::{env, fs, process};
+
+    use super::*;
+    use crate::date::DAY_S;
+
+    /// What was made at the first start in a folder of its own, which is removed.
+    struct Made {
+        folder: PathBuf,
+        renewal: Renewal,
+        end_s: i64,
+    }
+
+    impl Drop for Made {
+        fn drop(&mut self) {
+            fs::remove_dir_all(&self.folder).ok();
+        }
+    }
+
+    fn make(name: &str) -> Made {
+        let folder = env::temp_dir().join(format!("aster-renewal-{}-{name}", process::id()));
+        fs::create_dir(&folder).unwrap();
+        let renewal = Renewal::start(&Config::parse("{}", &folder).unwrap()).unwrap();
+        let end_s = renewal.served.not_after;
+        Made { folder, renewal, end_s }
+    }
+
+    #[test]
+    fn a_problem_is_told_of_at_the_second_look_and_once_for_each_state_of_the_files() {
+        let other = make("other");
+        let mut made = make("mine");
+        let write = |name: &str, text: &[u8]| fs::write(made.folder.join(name), text).unwrap();
+        let taken = |name: &str| fs::read(other.folder.join(name)).unwrap();
+        let mut looks = |is_asked| made.renewal.look(is_asked, 0);
+        assert_eq!([(); 3].map(|()| looks(false)), [None, None, None]);
+        assert!(looks(true).unwrap().starts_with("certificate SHA-256 "));
+
+        // Between the two files of a renewal: not a word.
+        write("cert.pem", &taken("cert.pem"));
+        assert_eq!(looks(false), None);
+        write("key.pem", &taken("key.pem"));
+        let said = looks(false).unwrap();
+        assert!(
+            said.starts_with(&format!("certificate SHA-256 {}", other.renewal.served.fingerprint))
+        );
+        assert_eq!(looks(false), None);
+
+        // It stays so: once. Another state of the files: once more.
+        for broken in ["x", "y"] {
+            write("key.pem", broken.as_bytes());
+            assert_eq!(looks(false), None);
+            let said = looks(false).unwrap();
+            assert!(said.contains("key.pem: ") && said.contains(" is still certificate SHA-256 "));
+            assert_eq!([(); 9].map(|()| looks(false)), [const { None }; 9]);
+            assert!(looks(true).is_some(), "asked, it says nothing");
+        }
+        // Nothing is made anew, and what comes back is told of.
+        fs::remove_file(made.folder.join("cert.pem")).unwrap();
+        fs::remove_file(made.folder.join("key.pem")).unwrap();
+        assert_eq!(looks(false), None);
+        assert!(looks(false).unwrap().starts_with("certificate_chain: "));
+        assert_eq!(looks(false), None);
+        assert!(!made.folder.join("cert.pem").exists());
+        write("key.pem", &taken("key.pem"));
+        write("cert.pem", &taken("cert.pem"));
+        assert!(looks(false).unwrap().starts_with("certificate SHA-256 "));
+    }
+
+    #[test]
+    fn it_warns_daily_from_two_weeks_before_the_end_on() {
+        let mut made = make("ending");
+        // An hour of the server's time at each step, from 16 days before the end to 2 days after it.
+        let hours = (made.end_s - 16 * DAY_S..made.end_s + 2 * DAY_S).step_by(3600);
+        let said: Vec<(i64, String)> = hours
+            .filter_map(|now_s| {
+                let left = (made.end_s - now_s).div_euclid(DAY_S);
+                made.renewal.warn(now_s).map(|line| (left, line))
+            })
+            .collect();
+        let days: Vec<i64> = said.iter().map(|(left, _)| *left).collect();
+        assert_eq!(days, (-2..14).rev().collect::<Vec<i64>>());
+        assert!(said[0].1.starts_with("the certificate expires in 13 days, "), "{}", said[0].1);
+        assert!(said[13].1.starts_with("the certificate expires within a day; "), "{}", said[13].1);
+        assert!(said[14].1.starts_with("the certificate expired "), "{}", said[14].1);
+        assert!(said.iter().all(|(_, line)| line.ends_with("start the server again")));
+    }
+}

@@ -13,6 +13,8 @@ mod support;
 
 mod admin;
 mod backlog;
+mod certificates;
+mod check;
 mod communities;
 mod concurrency;
 mod faults;
