@@ -5,7 +5,7 @@
 //! (`aster.db-wal`) is not begun anew while it lasts: for a gigabyte that is some seconds.
 
 use std::fmt::Write;
-use std::fs;
+use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -36,7 +36,9 @@ pub(crate) struct Inspection {
 /// Looks the database over: whose it is, whether it is whole, what it holds. `None` where there is
 /// none yet. Fails, in words, where it cannot be read at all.
 pub(crate) fn inspect(file: &Path) -> Result<Option<Inspection>, String> {
-    match fs::metadata(file) {
+    // The system's reasons are plainer than SQLite's.
+    match File::open(file).and_then(|file| file.metadata()) {
+        Ok(found) if !found.is_file() => return Err("not a file".to_owned()),
         Ok(found) if found.len() == 0 => return Ok(None),
         Ok(_) => {}
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),

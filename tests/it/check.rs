@@ -274,6 +274,12 @@ fn a_database_that_is_damaged_or_another_is_told_of() {
     assert!(files(&folder) == before, "a check changed something");
     folder.write("aster.db", "");
     assert_well(&folder);
+    fs::create_dir(folder.path().join("folder")).unwrap();
+    folder.write("config.json", r#"{"database_file":"folder"}"#);
+    let (code, output, _) = errand(&folder, &["check"], "");
+    assert_eq!(code, Some(1));
+    assert!(output.contains("PROBLEM database: folder: not a file\n"), "{output}");
+    fs::remove_dir(folder.path().join("folder")).unwrap();
     folder.write("config.json", r#"{"database_file":"nowhere/aster.db"}"#);
     assert_problems(&folder, &[&["disk space: nowhere: No such file"]]);
 }
