@@ -2,9 +2,8 @@
 
 use std::fmt;
 use std::fs;
-use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::fs::statvfs;
 use rustix::process::{Resource, getrlimit};
@@ -66,8 +65,6 @@ impl Report {
 
     fn problem(&mut self, area: &str, words: impl fmt::Display) {
         self.problems += 1;
-        // What it is about may hold line ends.
-        let words = words.to_string().replace(['\n', '\r'], " ");
         log::answer(format_args!("PROBLEM {area}: {words}"));
     }
 }
@@ -78,18 +75,13 @@ fn check_configuration(report: &mut Report, file: &Path) -> Option<Config> {
     let shown = file.display();
     let text = match fs::read_to_string(file) {
         Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            report
-                .problem(AREA, format_args!("{shown} is not there; is this the server's folder?"));
-            return None;
-        }
         Err(error) => {
-            report.problem(AREA, format_args!("{shown}: {error}"));
+            report.problem(AREA, format_args!("{shown}: {error}; is this the server's folder?"));
             return None;
         }
     };
-    let (mut problems, config) =
-        Config::list_mistakes(&text, file.parent().unwrap_or(Path::new("")));
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let (mut problems, config) = Config::list_mistakes(&text, folder);
     problems.extend(config.iter().flat_map(|config| list_odd_limits(&config.limits)));
     for problem in &problems {
         report.problem(AREA, format_args!("{shown}: {problem}"));
@@ -102,36 +94,30 @@ fn check_configuration(report: &mut Report, file: &Path) -> Option<Config> {
 }
 
 /// Limits that each are in their bounds, but make no sense together.
-fn list_odd_limits(limits: &Limits) -> Vec<String> {
+fn list_odd_limits(limits: &Limits) -> impl Iterator<Item = String> {
     let files_max = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
-    let clients_max = files_max.saturating_sub(FILES_RESERVED);
-    let mut problems = Vec::new();
-    if clients_max < u64::try_from(limits.connections_max).unwrap_or(u64::MAX) {
-        problems.push(format!(
-            "limits.max_connections: more than the {clients_max} that {files_max} open files, the \
-             limit here, are enough for; lower it, or raise that (LimitNOFILE of systemd)"
-        ));
-    }
-    if limits.connections_per_address_max > limits.connections_max {
-        problems.push(
-            "limits.max_connections_per_address: above max_connections, so that one address can \
-             take every place"
-                .to_owned(),
-        );
-    }
-    if limits.login_timeout <= limits.handshake_timeout {
-        problems.push(
-            "limits.login_timeout_s: begins with the handshake; must be above handshake_timeout_s"
-                .to_owned(),
-        );
-    }
-    if limits.backlog_bytes_max / BYTES_ENCODED < limits.message_bytes_max {
-        problems.push(format!(
-            "limits.max_backlog_bytes: one message can fill it; at least {BYTES_ENCODED} times \
-             max_message_bytes"
-        ));
-    }
-    problems
+    let clients_max = usize::try_from(files_max.saturating_sub(FILES_RESERVED));
+    let clients = limits.connections_max;
+    let rules = [
+        (
+            clients_max.is_ok_and(|clients_max| clients_max < clients),
+            "max_connections: more than the system allows open files here; lower it, or raise \
+             those (LimitNOFILE of systemd)",
+        ),
+        (
+            limits.connections_per_address_max > clients,
+            "max_connections_per_address: above max_connections, so that one address can take all",
+        ),
+        (
+            limits.login_timeout <= limits.handshake_timeout,
+            "login_timeout_s: not above handshake_timeout_s, which is a part of it",
+        ),
+        (
+            limits.backlog_bytes_max / BYTES_ENCODED < limits.message_bytes_max,
+            "max_backlog_bytes: less than 6 times max_message_bytes, so that one message can fill it",
+        ),
+    ];
+    rules.into_iter().filter(|(is_odd, _)| *is_odd).map(|(_, rule)| format!("limits.{rule}"))
 }
 
 fn check_certificate(report: &mut Report, config: &Config, now_s: i64) {
@@ -140,20 +126,17 @@ fn check_certificate(report: &mut Report, config: &Config, now_s: i64) {
     if paths.are_empty() {
         return report.well(AREA, "none yet; the first start makes one");
     }
-    let before = report.problems;
-    let outcome = paths.check(now_s);
-    match &outcome {
-        Ok((_, problems)) => problems.iter().for_each(|problem| report.problem(AREA, problem)),
-        Err(problem) => report.problem(AREA, problem),
-    }
+    let (certificate, mut problems) = match paths.check(now_s) {
+        Ok((certificate, problems)) => (Some(certificate), problems),
+        Err(problem) => (None, vec![problem]),
+    };
     let key = &config.private_key;
     if fs::metadata(key).is_ok_and(|key| key.permissions().mode() & MODE_OTHERS != 0) {
         let key = key.display();
-        let words =
-            format!("private_key: {key}: open to everybody on this machine; chmod 600 {key}");
-        report.problem(AREA, words);
+        problems.push(format!("private_key: {key}: open to everybody here; chmod 600 {key}"));
     }
-    if let (Ok((certificate, _)), true) = (&outcome, report.problems == before) {
+    problems.iter().for_each(|problem| report.problem(AREA, problem));
+    if let (Some(certificate), true) = (certificate, problems.is_empty()) {
         report.well(AREA, certificate.describe(now_s));
     }
 }
@@ -162,66 +145,39 @@ fn check_certificate(report: &mut Report, config: &Config, now_s: i64) {
 fn check_database(report: &mut Report, file: &Path) -> Option<Inspection> {
     const AREA: &str = "database";
     let shown = file.display();
-    let inspection = match inspect(file) {
-        Ok(Some(inspection)) => inspection,
+    match inspect(file) {
+        Ok(Some(found)) => {
+            let members = counted(found.members, "member");
+            let messages = counted(found.messages, "message");
+            let later = if found.is_older { "; the next start updates its schema" } else { "" };
+            report.well(AREA, format_args!("{shown} is whole: {members}, {messages}{later}"));
+            Some(found)
+        }
         Ok(None) => {
             report.well(AREA, "none yet; the first start makes it");
-            return Some(Inspection::default());
+            Some(Inspection::default())
         }
         Err(problem) => {
-            report.problem(AREA, format_args!("{shown}: {problem}"));
-            return None;
+            let remedy = "leave it as it is, and restore a backup if it is damaged";
+            report.problem(AREA, format_args!("{shown}: {problem}; {remedy}"));
+            None
         }
-    };
-    for problem in &inspection.problems {
-        report.problem(
-            AREA,
-            format_args!("{shown}: damaged: {problem}; stop the server and restore a backup"),
-        );
     }
-    if !inspection.problems.is_empty() {
-        return None;
-    }
-    let Inspection { is_older, .. } = inspection;
-    let members = counted(inspection.members, "member");
-    let messages = counted(inspection.messages, "message");
-    let later = if is_older { "; the next start brings its schema up to date" } else { "" };
-    report.well(AREA, format_args!("{shown} is whole: {members}, {messages}{later}"));
-    Some(inspection)
 }
 
 fn check_space(report: &mut Report, file: &Path) {
     const AREA: &str = "disk space";
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
-    let shown = folder.display();
     let free_bytes = match statvfs(folder) {
         Ok(system) => system.f_bavail.saturating_mul(system.f_frsize),
-        Err(error) => return report.problem(AREA, format_args!("{shown}: {error}")),
+        Err(error) => return report.problem(AREA, format_args!("{}: {error}", folder.display())),
     };
-    let mut log = file.as_os_str().to_owned();
-    log.push("-wal");
-    let size = |file: &Path| fs::metadata(file).map_or(0, |file| file.len());
-    let used_bytes = size(file).saturating_add(size(&PathBuf::from(log)));
-    let (free, used) = (mebibytes(free_bytes), mebibytes(used_bytes));
-    if free_bytes < used_bytes.saturating_add(SPARE_BYTES) {
-        report.problem(
-            AREA,
-            format_args!(
-                "{shown}: {free} free, too little for a copy of the database ({used}) and {} \
-                 beside it; make room",
-                mebibytes(SPARE_BYTES)
-            ),
-        );
-    } else {
-        report.well(AREA, format_args!("{free} free beside a database of {used}"));
-    }
-}
-
-fn mebibytes(bytes: u64) -> String {
-    match bytes >> 20 {
-        0..10 => format!("{}.{} MiB", bytes >> 20, ((bytes & 0xF_FFFF) * 10) >> 20),
-        whole => format!("{whole} MiB"),
+    let used_bytes = fs::metadata(file).map_or(0, |file| file.len());
+    let words = format!("{} MiB free, database {} MiB", free_bytes >> 20, used_bytes >> 20);
+    match free_bytes < used_bytes.saturating_add(SPARE_BYTES) {
+        true => report.problem(AREA, format_args!("{words}: a copy has no room; make some")),
+        false => report.well(AREA, words),
     }
 }
 
@@ -246,17 +202,12 @@ fn check_backup(report: &mut Report, inspection: &Inspection, now_s: i64) {
 /// Dates and uuids come from the clock.
 fn check_clock(report: &mut Report, newest_message: Option<i64>, now_s: i64) {
     const AREA: &str = "clock";
-    const REMEDY: &str = "set it, and let NTP keep it";
-    let today = date(now_s);
-    let newest = newest_message.unwrap_or(i64::MIN);
-    if now_s < BUILT_AFTER_S {
-        report.problem(AREA, format_args!("{today} is before this program was built; {REMEDY}"));
-    } else if now_s.saturating_add(CLOCK_TOLERANCE_S) < newest {
-        let newest = date(newest);
-        report.problem(
-            AREA,
-            format_args!("{today} is before the newest message, of {newest}; {REMEDY}"),
-        );
+    let earliest = newest_message.unwrap_or_default().max(BUILT_AFTER_S);
+    let (today, earliest_day) = (date(now_s), date(earliest));
+    if now_s.saturating_add(CLOCK_TOLERANCE_S) < earliest {
+        let words = "but there is something here from";
+        let remedy = "set it, and let NTP keep it";
+        report.problem(AREA, format_args!("{today}, {words} {earliest_day}; {remedy}"));
     } else {
         report.well(AREA, format_args!("{today}, later than all that was said"));
     }

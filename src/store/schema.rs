@@ -40,6 +40,8 @@ pub(super) enum OpenError {
     InUseByOlder(i64),
     /// The copy that is set aside before a migration could not be made.
     Copy(String),
+    /// What SQLite's own check found.
+    Damaged(String),
 }
 
 impl fmt::Display for OpenError {
@@ -55,6 +57,7 @@ impl fmt::Display for OpenError {
             Self::InUseByOlder(version) => {
                 write!(formatter, "a server with schema {version} is using it; restart that one")
             }
+            Self::Damaged(faults) => write!(formatter, "damaged: {faults}"),
             Self::Copy(problem) => write!(formatter, "no copy could be set aside: {problem}"),
         }
     }

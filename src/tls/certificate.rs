@@ -19,8 +19,8 @@ use crate::date::{DAY_S, counted, date};
 /// has done so long before.
 const WARNING_DAYS: i64 = 14;
 /// A time before all certificates, and one after them (in the year 11970).
-const LONG_AGO_S: u64 = 0;
-const FAR_AHEAD_S: u64 = 10_000 * 366 * 24 * 60 * 60;
+const LONG_AGO_S: i64 = 0;
+const FAR_AHEAD_S: i64 = 10_000 * 366 * 24 * 60 * 60;
 
 /// What a certificate says. Dates in Unix seconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,27 +37,20 @@ pub(crate) struct Certificate {
 impl Certificate {
     /// Fails on what is no certificate of a kind that TLS clients take.
     pub(super) fn read(der: &CertificateDer<'_>) -> Result<Self, String> {
-        let parsed = ParsedCertificate::try_from(der).map_err(shown)?;
-        let refusal = |time_s| match verify(&parsed, None, &[], time_s) {
-            Err(Error::InvalidCertificate(refusal)) => Some(refusal),
-            Err(_) | Ok(()) => None,
+        let parsed = ParsedCertificate::try_from(der).map_err(|error| error.to_string())?;
+        let date = |time_s| match verify(&parsed, None, &[], time_s) {
+            Err(Error::InvalidCertificate(
+                CertificateError::NotValidYetContext { not_before: date, .. }
+                | CertificateError::ExpiredContext { not_after: date, .. },
+            )) => date.as_secs() as i64,
+            Err(_) | Ok(()) => time_s,
         };
-        let not_before = match refusal(LONG_AGO_S) {
-            Some(CertificateError::NotValidYetContext { not_before, .. }) => not_before.as_secs(),
-            Some(_) | None => LONG_AGO_S,
-        };
-        let not_after = match refusal(FAR_AHEAD_S) {
-            Some(CertificateError::ExpiredContext { not_after, .. }) => not_after.as_secs(),
-            Some(_) | None => FAR_AHEAD_S,
-        };
-        if not_before > not_after {
-            return Err("it ends before it begins".to_owned());
-        }
+        let not_before = date(LONG_AGO_S);
         Ok(Self {
             fingerprint: fingerprint(der),
             names: names(&parsed),
-            not_before: signed(not_before),
-            not_after: signed(not_after),
+            not_before,
+            not_after: date(FAR_AHEAD_S),
             is_self_signed: verify(&parsed, Some(der), &[], not_before).is_ok(),
         })
     }
@@ -101,74 +94,52 @@ impl Certificate {
     }
 }
 
-/// What clients will not like about a chain besides the dates of its first certificate, each in
-/// words. What the order of certificates is to be: RFC 8446 section 4.4.2 for TLS 1.2 and before.
-pub(super) fn list_chain_problems(chain: &[CertificateDer<'_>], now_s: i64) -> Vec<String> {
-    let read: Result<Vec<Certificate>, String> = chain.iter().map(Certificate::read).collect();
-    let (Some(leaf), Ok(read)) = (chain.first(), read) else {
-        return vec!["something in it is no certificate".to_owned()];
-    };
+/// What clients do not like about a chain, or soon will not, each in words.
+pub(super) fn list_problems(chain: &[CertificateDer<'_>], now_s: i64) -> Vec<String> {
     let mut problems = Vec::new();
-    for (number, issuer) in (1..).zip(&read).skip(1) {
-        if let Some(problem) = issuer.find_date_problem(now_s) {
-            problems.push(format!("certificate {number} of the chain {problem}"));
+    let mut begun_s = LONG_AGO_S;
+    for (number, der) in (1..).zip(chain) {
+        match Certificate::read(der) {
+            Ok(certificate) => {
+                let dates = certificate.find_date_problem(now_s);
+                problems.extend(dates.map(|problem| format!("certificate {number} {problem}")));
+                if number == 1 && certificate.names.is_empty() {
+                    problems.push("it is for no name (subjectAltName); clients refuse it".into());
+                }
+                begun_s = begun_s.max(certificate.not_before);
+            }
+            Err(problem) => problems.push(format!("certificate {number}: {problem}")),
         }
     }
-    if read.first().is_some_and(|certificate| certificate.names.is_empty()) {
-        problems.push("it is for no name at all (subjectAltName); clients refuse it".to_owned());
-    }
-    // When all of them were valid, if ever they were: dates are told of above.
-    let time_s = read.iter().map(|certificate| certificate.not_before).max().unwrap_or_default();
-    let time_s = u64::try_from(time_s).unwrap_or_default();
-    problems.extend(find_broken_link(leaf, chain, time_s));
+    problems.extend(find_broken_link(chain, begun_s));
     problems
 }
 
-/// The first place in the chain where a certificate is not signed by the next one.
-fn find_broken_link(
-    leaf: &CertificateDer<'_>,
-    chain: &[CertificateDer<'_>],
-    time_s: u64,
-) -> Option<String> {
-    let parsed = ParsedCertificate::try_from(leaf).ok()?;
-    // A chain up to `last`, as far as it is in order, taken for an authority that clients know.
-    let verify_up_to = |last: usize, issuers: &[CertificateDer<'_>]| {
-        verify(&parsed, chain.get(last), issuers, time_s)
-    };
-    if chain.len() == 1 {
-        return match verify_up_to(0, &[]).err()? {
-            Error::InvalidCertificate(CertificateError::UnknownIssuer) => Some(
-                "whoever signed it is missing behind it, and many clients refuse it so; use the \
-                 whole chain (certbot's fullchain.pem)"
-                    .to_owned(),
-            ),
-            error => Some(format!("clients refuse it: {}", shown(error))),
-        };
-    }
-    for place in 1..chain.len() {
+/// The first place where a certificate is not signed by the next one, or a single one by itself.
+/// Clients before TLS 1.3 need that order (RFC 8446 section 4.4.2). `time_s` is one at which all
+/// were valid.
+fn find_broken_link(chain: &[CertificateDer<'_>], time_s: i64) -> Option<String> {
+    let parsed = ParsedCertificate::try_from(chain.first()?).ok()?;
+    for place in chain.len().min(2) - 1..chain.len() {
+        // The chain up to here, with its last one taken for an authority that clients know.
         let issuers = chain.get(1..place).unwrap_or_default();
-        match verify_up_to(place, issuers) {
-            Ok(()) => {}
-            Err(Error::InvalidCertificate(
-                CertificateError::ExpiredContext { .. }
-                | CertificateError::NotValidYetContext { .. },
-            )) => return None,
-            Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
-                let is_further_on =
-                    (place + 1..chain.len()).any(|later| verify_up_to(later, issuers).is_ok());
-                let reason = match is_further_on {
-                    true => {
-                        "it stands further on: each is to be followed by the one that signed it"
-                    }
-                    false => "one is missing there; use the whole chain (certbot's fullchain.pem)",
-                };
-                let number = place + 1;
-                return Some(format!(
-                    "certificate {number} of the chain did not sign the one before it; {reason}"
-                ));
+        let problem = match verify(&parsed, chain.get(place), issuers, time_s) {
+            Ok(()) => continue,
+            Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)) if place == 0 => {
+                "whoever signed it is missing behind it".to_owned()
             }
-            Err(error) => return Some(format!("clients refuse it: {}", shown(error))),
-        }
+            Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
+                format!("certificate {} did not sign the one before it", place + 1)
+            }
+            Err(error) if error.to_string().contains("CaUsedAsEndEntity") => {
+                return Some(
+                    "it is an authority's (CA:TRUE), no server's; clients refuse it".into(),
+                );
+            }
+            Err(error) => return Some(format!("clients refuse it: {error}")),
+        };
+        let remedy = "many clients refuse it so; use the whole chain, as certbot's fullchain.pem";
+        return Some(format!("{problem}; {remedy}"));
     }
     None
 }
@@ -178,13 +149,13 @@ fn verify(
     certificate: &ParsedCertificate<'_>,
     authority: Option<&CertificateDer<'_>>,
     issuers: &[CertificateDer<'_>],
-    time_s: u64,
+    time_s: i64,
 ) -> Result<(), Error> {
     let mut roots = RootCertStore::empty();
     if let Some(authority) = authority {
         roots.add(authority.clone().into_owned())?;
     }
-    let time = UnixTime::since_unix_epoch(Duration::from_secs(time_s));
+    let time = UnixTime::since_unix_epoch(Duration::from_secs(time_s.unsigned_abs()));
     let algorithms = default_provider().signature_verification_algorithms.all;
     verify_server_cert_signed_by_trust_anchor(certificate, &roots, issuers, time, algorithms)
 }
@@ -213,18 +184,4 @@ fn fingerprint(certificate: &CertificateDer<'_>) -> String {
     let digest = digest::digest(&digest::SHA256, certificate);
     let bytes: Vec<String> = digest.as_ref().iter().map(|byte| format!("{byte:02X}")).collect();
     bytes.join(":")
-}
-
-fn signed(time_s: u64) -> i64 {
-    i64::try_from(time_s).unwrap_or(i64::MAX)
-}
-
-fn shown(error: Error) -> String {
-    match error.to_string() {
-        // Nothing but this text tells it from others.
-        text if text.contains("CaUsedAsEndEntity") => {
-            "it is an authority's own (CA:TRUE), not a server's".to_owned()
-        }
-        text => text,
-    }
 }

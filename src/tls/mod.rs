@@ -99,20 +99,12 @@ impl Paths {
             PrivateKeyDer::from_pem_slice(&contents.key).map_err(|problem| self.key_is(problem))?;
         let key = sign::any_supported_type(&key).map_err(|problem| self.key_is(problem))?;
         let certified = CertifiedKey::new(chain.clone(), key);
+        let chain_file = self.chain.display();
         match certified.keys_match() {
             Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => {}
             Err(_) => {
-                let mut others = chain.iter().skip(1).cloned();
-                let is_further_on = others.any(|other| {
-                    CertifiedKey::new(vec![other], Arc::clone(&certified.key)).keys_match().is_ok()
-                });
-                return Err(match is_further_on {
-                    true => self.chain_is("the server's own certificate is not the first in it"),
-                    false => self.key_is(format_args!(
-                        "does not belong to the certificate in {}",
-                        self.chain.display()
-                    )),
-                });
+                let problem = format!("is not the key of the first certificate in {chain_file}");
+                return Err(self.key_is(problem));
             }
         }
         let mut offered = ServerConfig::builder_with_provider(Arc::new(default_provider()))
@@ -128,10 +120,7 @@ impl Paths {
     /// what the certificate says, and all that clients will not like about it.
     pub(crate) fn check(&self, now_s: i64) -> Result<(Certificate, Vec<String>), String> {
         let loaded = self.parse(&self.read()?)?;
-        let dates = loaded.certificate.find_date_problem(now_s);
-        let mut problems: Vec<String> =
-            dates.map(|problem| format!("it {problem}")).into_iter().collect();
-        problems.extend(certificate::list_chain_problems(&loaded.chain, now_s));
+        let problems = certificate::list_problems(&loaded.chain, now_s);
         let problems = problems.into_iter().map(|problem| self.chain_is(problem)).collect();
         Ok((loaded.certificate, problems))
     }

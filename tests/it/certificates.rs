@@ -140,7 +140,7 @@ fn a_broken_renewal_is_told_of_and_the_old_one_stays() {
     wait_for_line(&server, 0, &format!("c.pem: no certificate in it; {still}"));
     let (c, k) = (server.folder.path().join("c.pem"), server.folder.path().join("k.pem"));
     let cases: [(&str, &dyn Fn()); 4] = [
-        ("k.pem: does not belong to the certificate in ", &|| {
+        ("k.pem: is not the key of the first certificate in ", &|| {
             fs::write(&c, other.pem()).unwrap();
         }),
         ("private_key: ", &|| fs::write(&k, "no key").unwrap()),

@@ -84,7 +84,10 @@ fn folder_with_a_message(backup_s: Option<i64>) -> Folder {
 #[test]
 fn nothing_is_wrong_before_a_first_start_nor_after_it_nor_beside_a_server() {
     let folder = Folder::empty();
-    assert_problems(&folder, &[&["configuration: config.json is not there"]]);
+    assert_problems(
+        &folder,
+        &[&["configuration: config.json: No such file", "the server's folder?"]],
+    );
     folder.write("config.json", r#"{"addr":"127.0.0.1","port":0}"#);
     let lines = assert_well(&folder);
     assert_eq!(lines[1], "certificate: none yet; the first start makes one");
@@ -182,27 +185,23 @@ fn every_fault_of_a_certificate_is_told_of() {
 
     // The chain.
     try_pair(&chain(&[&good]), &good, &[&["certificate_chain: cert.pem: whoever signed it is"]]);
-    let order = "did not sign the one before it; it stands further on";
-    try_pair(&chain(&[&good, &first, &second]), &good, &[&["certificate 2 of", order]]);
-    let missing = "did not sign the one before it; one is missing there";
-    try_pair(&chain(&[&good, &root]), &good, &[&["certificate 2 of", missing]]);
-    try_pair(&chain(&[&good, &second, &stranger]), &good, &[&["certificate 3 of", missing]]);
-    try_pair(&chain(&[&second, &good]), &good, &[&["own certificate is not the first in it"]]);
+    let [at_2, at_3] = [2, 3].map(|n| format!("certificate {n} did not sign the one before it"));
+    try_pair(&chain(&[&good, &first, &second]), &good, &[&[&at_2]]);
+    try_pair(&chain(&[&good, &root]), &good, &[&[&at_2, "fullchain.pem"]]);
+    try_pair(&chain(&[&good, &second, &stranger]), &good, &[&[&at_3]]);
+    let not_first = "private_key: key.pem: is not the key of the first certificate in cert.pem";
+    try_pair(&chain(&[&second, &good]), &good, &[&[not_first]]);
 
     // The key.
-    try_pair(
-        &chain(&[&good, &second]),
-        &stranger,
-        &[&["private_key: key.pem: does not belong to the certificate in cert.pem"]],
-    );
+    try_pair(&chain(&[&good, &second]), &stranger, &[&[not_first]]);
 
     // The dates, of one that others signed and of one that nobody else did.
     let alone = |from, until| Made::alone("chat.example.org", from, until);
     for (from, until, words) in [
-        (-90, -1, "it expired "),
-        (-90, 0, "it expires within a day; "),
-        (-76, 13, "it expires in 13 days, "),
-        (2, 90, "it is not valid before "),
+        (-90, -1, "certificate 1 expired "),
+        (-90, 0, "certificate 1 expires within a day; "),
+        (-76, 13, "certificate 1 expires in 13 days, "),
+        (2, 90, "certificate 1 is not valid before "),
     ] {
         let signed = first.server("chat.example.org", from, until);
         try_pair(&chain(&[&signed, &first]), &signed, &[&[words]]);
@@ -210,15 +209,16 @@ fn every_fault_of_a_certificate_is_told_of() {
         try_pair(&chain(&[&signed]), &signed, &[&[words]]);
     }
     let signed = second.server("chat.example.org", -90, -1);
-    let both: &[&[&str]] = &[&["it expired ", "certbot renew"], &["whoever signed it is missing"]];
+    let both: &[&[&str]] =
+        &[&["certificate 1 expired ", "certbot renew"], &["whoever signed it is missing"]];
     try_pair(&chain(&[&signed]), &signed, both);
     let own = alone(-90, -1);
-    try_pair(&chain(&[&own]), &own, &[&["it expired ", "start the server again"]]);
+    try_pair(&chain(&[&own]), &own, &[&["certificate 1 expired ", "start the server again"]]);
 
     // What it is for.
     let nameless = Made::alone("", -1, 38);
-    try_pair(&chain(&[&nameless]), &nameless, &[&["no name at all"]]);
-    try_pair(&chain(&[&root]), &root, &[&["no name at all"], &["it is an authority's own"]]);
+    try_pair(&chain(&[&nameless]), &nameless, &[&["no name"]]);
+    try_pair(&chain(&[&root]), &root, &[&["no name"], &["it is an authority's"]]);
 
     // The files.
     try_pair("no certificate", &good, &[&["certificate_chain: cert.pem: no certificate in it"]]);
@@ -250,7 +250,7 @@ fn a_database_that_is_damaged_or_another_is_told_of() {
     assert!(output.contains("\nclock: ") && !output.contains("backup: "), "{output}");
 
     fs::write(&path, &whole[..whole.len() / 2]).unwrap();
-    assert_problems(&folder, &[&["database: aster.db: damaged: "]]);
+    assert_problems(&folder, &[&["database: aster.db: database disk image is malformed; "]]);
     folder.write("aster.db", "This is a letter, and no database at all. ".repeat(100));
     assert_problems(&folder, &[&["database: aster.db: ", "not a database"]]);
     fs::remove_file(&path).unwrap();
@@ -270,7 +270,7 @@ fn a_database_that_is_damaged_or_another_is_told_of() {
     fs::remove_file(&path).unwrap();
     database(&folder).execute_batch(include_str!("../schemas/1.sql")).unwrap();
     let before = files(&folder);
-    assert!(assert_well(&folder)[2].ends_with("the next start brings its schema up to date"));
+    assert!(assert_well(&folder)[2].ends_with("the next start updates its schema"));
     assert!(files(&folder) == before, "a check changed something");
     folder.write("aster.db", "");
     assert_well(&folder);
@@ -278,7 +278,7 @@ fn a_database_that_is_damaged_or_another_is_told_of() {
     folder.write("config.json", r#"{"database_file":"folder"}"#);
     let (code, output, _) = errand(&folder, &["check"], "");
     assert_eq!(code, Some(1));
-    assert!(output.contains("PROBLEM database: folder: not a file\n"), "{output}");
+    assert!(output.contains("PROBLEM database: folder: not a file; "), "{output}");
     fs::remove_dir(folder.path().join("folder")).unwrap();
     folder.write("config.json", r#"{"database_file":"nowhere/aster.db"}"#);
     assert_problems(&folder, &[&["disk space: nowhere: No such file"]]);
@@ -308,7 +308,7 @@ fn a_clock_that_is_behind_is_told_of() {
     assert_well(&folder);
     set(now_s() + 2 * DAY_S);
     drop(database);
-    assert_problems(&folder, &[&["clock: ", " is before the newest message, of 2", "NTP"]]);
+    assert_problems(&folder, &[&["clock: ", ", but there is something here from 2", "NTP"]]);
 }
 
 #[test]
@@ -322,7 +322,7 @@ fn too_little_room_for_a_copy_is_told_of() {
     let (code, output, _) = errand(&folder, &["check"], "");
     assert_eq!(code, Some(1), "{output}");
     assert!(output.contains("PROBLEM disk space: "), "{output}");
-    assert!(output.contains("too little for a copy of the database (8388608 MiB)"), "{output}");
+    assert!(output.contains("database 8388608 MiB: a copy has no room"), "{output}");
 }
 
 #[test]
