@@ -17,7 +17,7 @@ SYSUSERSDIR = $(DESTDIR)$(PREFIX)/lib/sysusers.d
 
 # The steps of `check` come in their order also under `make -j`: cargo shares out the cores itself.
 .NOTPARALLEL:
-.PHONY: help build run test lint check smoke torture durability bench interop install uninstall clean
+.PHONY: help build run test lint check smoke torture durability bench interop tls install uninstall clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s  %s\n", $$1, $$2 }' Makefile
@@ -56,6 +56,11 @@ interop: build ## Chat through an unmodified asterpy (Python 3.11 or newer, from
 	$(PYTHON) -m venv "$(TARGET)/interop"
 	"$(TARGET)/interop/bin/python" -m pip install --quiet --disable-pip-version-check asterpy==0.6.1
 	"$(TARGET)/interop/bin/python" -B tests/interop.py "$(BINARY)"
+
+tls: build ## Compare TLS with Mozilla's intermediate profile, by sslyze (from PyPI)
+	$(PYTHON) -m venv "$(TARGET)/sslyze"
+	"$(TARGET)/sslyze/bin/python" -m pip install --quiet --disable-pip-version-check sslyze==6.3.1
+	$(PYTHON) -B tests/tls.py "$(BINARY)" "$(TARGET)/sslyze/bin/sslyze"
 
 # What somebody else owns has been built already: `make build && sudo make install` builds nothing as root.
 # On the machine itself (no DESTDIR) it also makes the service's user and tells systemd.

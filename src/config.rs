@@ -127,10 +127,28 @@ impl Config {
 
     /// Reads the file's text; paths in it are relative to `folder`. Fails with key and rule.
     pub fn parse(text: &str, folder: &Path) -> Result<Self, String> {
-        // Some editors of other systems put a byte order mark in front.
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let said: Said =
-            serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))?;
+        Self::from_json(parse_json(text)?, folder)
+    }
+
+    /// Every mistake in the file's text, each as [`Config::parse`] would tell of it, and what is left:
+    /// the key that has one is left out, and the rest read again, while there is something to
+    /// leave out.
+    pub(crate) fn list_mistakes(text: &str, folder: &Path) -> (Vec<String>, Option<Self>) {
+        let mut mistakes = Vec::new();
+        let mut json = parse_json(text);
+        loop {
+            match json.clone().and_then(|value| Self::from_json(value, folder)) {
+                Ok(config) => return (mistakes, Some(config)),
+                Err(mistake) => mistakes.push(mistake),
+            }
+            let name = mistakes.last().and_then(|mistake| mistake.split(": ").next());
+            if json.as_mut().ok().zip(name).and_then(|(json, name)| remove(json, name)).is_none() {
+                return (mistakes, None);
+            }
+        }
+    }
+
+    fn from_json(said: Said, folder: &Path) -> Result<Self, String> {
         let mut keys = Keys::new(String::new(), said)?;
 
         let addr = keys.text("addr", "0.0.0.0")?;
@@ -207,12 +225,31 @@ impl Limits {
     }
 }
 
+fn parse_json(text: &str) -> Result<Said, String> {
+    // Some editors of other systems put a byte order mark in front.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))
+}
+
+/// Removes a key, or one of a section: `limits.max_connections`.
+fn remove(said: &mut Said, name: &str) -> Option<Said> {
+    let Said::Section(Section(entries)) = said else { return None };
+    let is_called = |called: &str| entries.iter().rposition(|(key, _)| key == called);
+    match (name.split_once('.'), is_called(name)) {
+        (None, at) => Some(entries.remove(at?).1),
+        (Some((section, name)), _) => {
+            let at = is_called(section)?;
+            remove(&mut entries.get_mut(at)?.1, name)
+        }
+    }
+}
+
 fn rule(key: &str, rule: impl fmt::Display) -> String {
     format!("{key}: {rule}")
 }
 
 /// What the file says as a whole, or of a key.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(untagged)]
 enum Said {
     Section(Section),
@@ -220,6 +257,7 @@ enum Said {
 }
 
 /// A JSON object as it stands there, where a key may come twice.
+#[derive(Clone)]
 struct Section(Vec<(String, Said)>);
 
 impl<'de> Deserialize<'de> for Section {
@@ -420,6 +458,26 @@ mod tests {
             assert_eq!(parse(text).err().as_deref(), Some(problem), "{text}");
         }
         assert!(parse(r#"{"addr":"localhost"}"#).unwrap_err().starts_with("addr: must be an IPv4"));
+    }
+
+    #[test]
+    fn every_mistake_is_found_and_the_rest_is_read() {
+        let text = r#"{"port":"x","limits":{"x":0,"max_connections":0,"login_timeout_s":7},
+            "a.b":1,"database_file":"mine.db"}"#;
+        let (mistakes, config) = Config::list_mistakes(text, Path::new(""));
+        let keys: Vec<&str> = mistakes.iter().filter_map(|text| text.split(": ").next()).collect();
+        // What looks like a key of a section is told of, and is the last.
+        assert_eq!(keys, ["port", "limits.max_connections", "limits.x", "a.b"]);
+        assert!(config.is_none());
+        let (mistakes, config) = Config::list_mistakes(&text.replace("a.b", "ab"), Path::new(""));
+        assert_eq!(mistakes.last().unwrap(), "ab: unknown key");
+        let config = config.unwrap();
+        assert_eq!(config.database_file, Path::new("mine.db"));
+        assert_eq!(config.limits.login_timeout, Duration::from_secs(7));
+        for text in ["[]", "{", "7"] {
+            let (mistakes, config) = Config::list_mistakes(text, Path::new(""));
+            assert_eq!((mistakes.len(), config.is_some()), (1, false), "{text}");
+        }
     }
 
     #[test]

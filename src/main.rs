@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use aster_server::config::Config;
 use aster_server::error::StartupError;
-use aster_server::{Errand, Failure, Location, log, run, run_errand};
+use aster_server::{Errand, Failure, Location, Signals, check, log, run, run_errand};
 
 const USAGE: &str = "\
 usage: aster-server [--config FILE] [--scratch-db]    run the server
@@ -23,6 +23,8 @@ The errands work whether or not the server runs; it notices what they changed.
   invite CODE --remove   withdraw it
   invites                print the codes that are open
   backup FILE            copy the database to FILE and check the copy; an older backup is replaced
+  check                  say all that is wrong with configuration, certificate, database, disk
+                         space, backups and clock; exit code 0 if nothing is, else 1
   audit                  print who did what to whom, when (UTC), oldest first
   why MEMBER CHANNEL     say what MEMBER may do in CHANNEL (name or uuid), and what decides it
 
@@ -34,7 +36,7 @@ A name that begins with a dash comes after a --.
   --version       say which version this is
   --help          say this";
 
-/// An errand could not be done.
+/// An errand could not be done, or `check` found something wrong.
 const EXIT_REFUSED: u8 = 1;
 /// The server cannot start: command line, configuration, certificate, database, address.
 const EXIT_CANNOT_START: u8 = 2;
@@ -59,13 +61,16 @@ fn start() -> Result<(), Failure> {
             Ok(())
         }
         Order::Run { config_file, scratch_db } => {
+            // Order: before anything that takes time. A signal waits until the server can heed it.
+            let signals = Signals::catch()?;
             let config = Config::load(&config_file)?;
             let location = match scratch_db {
                 true => Location::Memory,
                 false => Location::File(config.database_file.clone()),
             };
-            Ok(run(config, &location)?)
+            Ok(run(config, &location, signals)?)
         }
+        Order::Check { config_file } => check(&config_file),
         Order::DoErrand { config_file, errand } => {
             // Only that makes what a first start makes; in the wrong folder others find nothing.
             let may_begin = matches!(errand, Errand::Owner { remove: false, .. });
@@ -82,6 +87,7 @@ fn start() -> Result<(), Failure> {
 #[derive(Debug, PartialEq, Eq)]
 enum Order {
     Run { config_file: PathBuf, scratch_db: bool },
+    Check { config_file: PathBuf },
     DoErrand { config_file: PathBuf, errand: Errand },
     Say(&'static str),
 }
@@ -126,6 +132,7 @@ fn parse_arguments(mut arguments: impl Iterator<Item = OsString>) -> Result<Orde
     let is_invite = uses.is_some() || days.is_some();
     let errand = match (words.as_slice(), remove, scratch_db || is_invite) {
         ([], false, _) if !is_invite => return Ok(Order::Run { config_file, scratch_db }),
+        (["check"], false, false) => return Ok(Order::Check { config_file }),
         (["owner", name], _, false) => Errand::Owner { name: (*name).to_owned(), remove },
         (["passwd", name], false, false) => Errand::Passwd { name: (*name).to_owned() },
         (["invite"], false, _) if !scratch_db => Errand::Invite { uses, days },
@@ -164,6 +171,11 @@ mod tests {
         assert_eq!(order(&["--help"]), Ok(Order::Say(USAGE)));
         assert!(order(&["--config"]).is_err());
         assert!(order(&["serve"]).is_err());
+        let check = |config_file: &str| Ok(Order::Check { config_file: config_file.into() });
+        assert_eq!(order(&["check"]), check("config.json"));
+        assert_eq!(order(&["--config", "a/b.json", "check"]), check("a/b.json"));
+        assert!(order(&["check", "aster.db"]).is_err());
+        assert!(order(&["check", "--scratch-db"]).is_err());
         let errand = |errand| Ok(Order::DoErrand { config_file: "config.json".into(), errand });
         let owner = |name: &str, remove| Errand::Owner { name: name.to_owned(), remove };
         assert_eq!(order(&["owner", "me"]), errand(owner("me", false)));

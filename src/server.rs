@@ -2,7 +2,7 @@
 //!
 //! # Threads
 //! The main thread accepts; it does no TLS work and waits for nobody but new clients. The
-//! signals' thread wakes it when the server is to stop.
+//! signals' thread wakes it when the server is to stop, and keeps the certificate up to date.
 //!
 //! # Order
 //! Stopping goes with the stream: no new clients, the clients' threads finish and say
@@ -20,9 +20,6 @@ use std::{fs, mem};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Resource, getrlimit, setrlimit};
-use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
-use signal_hook::flag;
-use signal_hook::iterator::Signals;
 
 use crate::answers::LargeAnswers;
 use crate::broadcaster::{self, Broadcaster, ConnectionId};
@@ -30,14 +27,16 @@ use crate::commands::Services;
 use crate::config::{Config, Limits};
 use crate::connection::Connection;
 use crate::error::StartupError;
+use crate::id::now_s;
 use crate::log;
 use crate::password::PasswordHasher;
 use crate::session;
+use crate::signals::Signals;
 use crate::stopping::Stopping;
 use crate::store::{Defaults, Location, Store};
 use crate::thread::spawn_essential;
 use crate::throttle::{AddressKey, LoginThrottle};
-use crate::tls;
+use crate::tls::{LOOK_INTERVAL, Offers, Renewal};
 
 /// Stack of a client's thread; only what is touched is taken from memory.
 const CLIENT_STACK_BYTES: usize = 512 * 1024;
@@ -50,11 +49,11 @@ const CUT_OFF_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long accepting rests when the system has nothing left to accept with.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
-/// Runs the server until it is told to stop.
+/// Runs the server until one of the `signals` tells it to stop.
 ///
 /// Fails when it cannot start: certificate, database, address.
-pub fn run(config: Config, location: &Location) -> Result<(), StartupError> {
-    let server = Server::start(config, location)?;
+pub fn run(config: Config, location: &Location, signals: Signals) -> Result<(), StartupError> {
+    let server = Server::start(config, location, signals)?;
     server.accept();
     server.stop();
     Ok(())
@@ -64,20 +63,18 @@ struct Server {
     listener: TcpListener,
     /// Readable when the server is to stop.
     wake: UnixStream,
-    offer: tls::Offer,
+    offers: Arc<Offers>,
     services: Arc<Services>,
     slots: Arc<Slots>,
     broadcaster: JoinHandle<()>,
 }
 
 impl Server {
-    fn start(mut config: Config, location: &Location) -> Result<Self, StartupError> {
-        // From here on a signal waits until the server can stop as it should.
-        let signals =
-            Signals::new([SIGTERM, SIGINT]).map_err(|error| StartupError::new("signals", error))?;
-        // Past a limit on the size of files a write fails, as on a full disk, and no more.
-        flag::register(SIGXFSZ, Arc::default())
-            .map_err(|error| StartupError::new("signals", error))?;
+    fn start(
+        mut config: Config,
+        location: &Location,
+        signals: Signals,
+    ) -> Result<Self, StartupError> {
         let (broadcaster, notices) = Broadcaster::new();
         let publisher = broadcaster.clone();
         let publish = move |changes| publisher.publish(changes);
@@ -85,7 +82,8 @@ impl Server {
         let threads = |error: io::Error| StartupError::new("threads", error);
         let broadcasting = broadcaster::run(notices, store.access()).map_err(threads)?;
 
-        let (offer, fingerprint) = tls::load(&config)?;
+        let renewal = Renewal::start(&config)?;
+        let offers = renewal.offers();
         let address = config.address;
         let unreachable =
             |error: io::Error| StartupError::new(format_args!("addr: {address}"), error);
@@ -109,14 +107,14 @@ impl Server {
             broadcaster,
             config,
         });
-        let wake = wait_for_signals(signals, Arc::clone(&services)).map_err(threads)?;
         log::line(format_args!("room for {connections_max} clients at once"));
-        log::line(format_args!("certificate SHA-256 {fingerprint}"));
+        log::line(renewal.describe(now_s()));
+        let wake = wait_for_signals(signals, Arc::clone(&services), renewal).map_err(threads)?;
         log::line(format_args!("listening on {bound}"));
         Ok(Self {
             listener,
             wake,
-            offer,
+            offers,
             services,
             slots: Arc::default(),
             broadcaster: broadcasting,
@@ -168,7 +166,7 @@ impl Server {
         let Some(slot) = Slot::take(&self.slots, limits, id, address, &socket) else {
             return Ok(());
         };
-        let (services, offer) = (Arc::clone(&self.services), Arc::clone(&self.offer));
+        let (services, offer) = (Arc::clone(&self.services), self.offers.newest());
         let serve = move || {
             let _slot = slot;
             let limits = &services.config.limits;
@@ -212,15 +210,26 @@ fn allow_open_files() -> Result<usize, StartupError> {
     Ok(clients_max)
 }
 
-/// Starts the thread that waits for SIGTERM and SIGINT. What is returned becomes readable
-/// when one came.
-fn wait_for_signals(mut signals: Signals, services: Arc<Services>) -> io::Result<UnixStream> {
+/// Starts the thread that waits for signals, and looks after the certificate while none comes.
+/// What is returned becomes readable when the server is to stop.
+fn wait_for_signals(
+    mut signals: Signals,
+    services: Arc<Services>,
+    mut renewal: Renewal,
+) -> io::Result<UnixStream> {
     let (wake, mut waker) = UnixStream::pair()?;
+    renewal.warn(now_s()).into_iter().for_each(log::line);
     spawn_essential("signals", move || {
-        for _ in signals.forever() {
-            services.stopping.raise();
-            waker.write_all(b"!").ok();
-            log::line("stopping");
+        loop {
+            let arrived = signals.wait(LOOK_INTERVAL);
+            if arrived.stop {
+                services.stopping.raise();
+                waker.write_all(b"!").ok();
+                log::line("stopping");
+            } else {
+                renewal.look(arrived.reload, now_s()).into_iter().for_each(log::line);
+                renewal.warn(now_s()).into_iter().for_each(log::line);
+            }
         }
     })?;
     Ok(wake)

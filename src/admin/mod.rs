@@ -2,6 +2,7 @@
 //! running on it. One that is running notices within a second.
 
 mod backup;
+mod check;
 mod invites;
 mod owners;
 mod prompt;
@@ -15,6 +16,8 @@ use crate::error::{Refusal, StartupError};
 use crate::id::MemberId;
 use crate::protocol::MemberName;
 use crate::store::{Defaults, Location, Store};
+
+pub use check::check;
 
 /// What the owner wants done.
 #[derive(Debug, PartialEq, Eq)]

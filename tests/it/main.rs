@@ -15,6 +15,8 @@ mod abuse;
 mod admin;
 mod backlog;
 mod backup;
+mod certificates;
+mod check;
 mod communities;
 mod concurrency;
 mod deletion;

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 /// A file or folder imports only from those in rows above its own, and a folder's files from
 /// one another. The paragraphs of `architecture.md`, "Modules".
 const LAYERS: &[&[&str]] = &[
-    &["error", "log", "id", "files", "pieces", "stopping"],
-    &["thread", "protocol"],
+    &["error", "log", "id", "files", "pieces", "stopping", "date"],
+    &["thread", "protocol", "signals"],
     &["config"],
     &["access", "answers", "avatar"],
     &["store", "tls", "connection", "wire"],
@@ -21,7 +21,7 @@ const LAYERS: &[&[&str]] = &[
 /// A crate or language, how it is recognised, and where alone it may stand.
 const PLACES: &[(&str, &[&str], &[&str])] = &[
     ("rusqlite", &["rusqlite::"], &["store/"]),
-    ("rustls", &["rustls::"], &["tls.rs", "connection.rs"]),
+    ("rustls", &["rustls::"], &["tls/", "connection.rs"]),
     (
         "SQL",
         &["SELECT ", "INSERT INTO", "UPDATE ", "DELETE FROM", "CREATE ", "PRAGMA "],

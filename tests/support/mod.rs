@@ -1,6 +1,7 @@
 //! What every test stands on: a real server in a folder of its own, and clients that speak to
 //! it over TLS. Every wait in here has a deadline, so that no test needs a sleep.
 
+pub mod certificates;
 pub mod client;
 pub mod pictures;
 pub mod record;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -65,6 +66,9 @@ impl Folder {
         for (name, bytes) in files {
             self.write(name, bytes);
         }
+        // As the program leaves it; the others may be as they are.
+        let mode = fs::Permissions::from_mode(0o600);
+        fs::set_permissions(self.0.join("key.pem"), mode).unwrap();
         self
     }
 
