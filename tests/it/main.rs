@@ -25,6 +25,7 @@ mod moderation;
 mod online;
 mod restart;
 mod runner;
+mod slowing;
 mod start;
 mod stop;
 mod stream;
