@@ -63,7 +63,7 @@ def answers(output):
 
 
 def community(binary, folder, log):
-    owner, functions, group, channel, ban, record = blocks("Running a community")
+    owner, functions, group, channel, ban, invite, invited, record = blocks("Running a community")
     shell = Shell(binary, folder)
     (folder / "config.json").write_text('{"addr": "127.0.0.1", "port": 0}')
     password = re.search("PASSWORD='(.*)'", functions).group(1)
@@ -89,6 +89,19 @@ def community(binary, folder, log):
         expected = "owner create_group update_user_groups create_channel ban unban".split()
         assert actions == expected, printed
         assert printed.endswith("bob has a new password\n"), printed
+        server.stop()
+
+    (folder / "config.json").write_text('{"addr": "127.0.0.1", "port": 0, "registration": "invite"}')
+    shell = Shell(binary, folder)
+    with Server(binary, folder, log) as server:
+        here = lambda block: block.replace("localhost:2345", f"localhost:{server.port}")
+        printed = shell.paste(f"{invite}{here(invited)}{here(invited)}")
+        listed, *packets = printed.splitlines()
+        assert listed.split("\t")[1] == "1 left", printed
+        statuses = [packet["status"] for packet in map(json.loads, packets) if packet["command"] == "register"]
+        assert statuses == [200, 403], printed
+        printed = shell.paste(blocks("Backup")[0])
+        assert "whole and checked: 4 members" in printed, printed
         server.stop()
 
 

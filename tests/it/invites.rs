@@ -157,3 +157,15 @@ fn a_code_outlives_a_restart_and_is_not_used_up_where_all_may_register() {
     }
     assert_eq!(try_register(&server, "carol", code), 403);
 }
+
+#[test]
+fn no_password_is_hashed_for_who_is_refused() {
+    for registration in ["closed", "invite"] {
+        let server = Server::configured(json!({"registration": registration}));
+        let before = server.memory_kib("VmHWM");
+        assert_eq!(try_register(&server, "alice", "guess"), 403);
+        let grown = server.memory_kib("VmHWM").zip(before).map(|(after, before)| after - before);
+        // A hash takes 19 MiB.
+        assert!(grown.is_none_or(|kib| kib < 10 << 10), "{registration}: {grown:?} KiB");
+    }
+}

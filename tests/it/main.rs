@@ -30,6 +30,7 @@ mod online;
 mod refused;
 mod restart;
 mod runner;
+mod slowing;
 mod start;
 mod stop;
 mod stream;
