@@ -17,6 +17,7 @@ mod backlog;
 mod communities;
 mod concurrency;
 mod faults;
+mod hostile;
 mod http;
 mod limits;
 mod model;
