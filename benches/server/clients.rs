@@ -7,7 +7,7 @@
 //! *Cost:* what is measured is the server, so the way of a delivery is short: its share of
 //! one `recv` and one decryption, and one comparison.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hasher};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -17,10 +17,11 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{Timespec, epoll};
 use rustix::io::retry_on_intr;
+use rustix::net::sockopt::set_socket_recv_buffer_size;
 use rustls::client::Resumption;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, ClientConnection, RootCertStore};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use crate::Outcome;
 use crate::server::{CHANNEL, Server};
@@ -36,9 +37,37 @@ const LOGINS_AT_ONCE: usize = 32;
 /// How long the last of what is due may take before it counts as lost.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The password that every member takes at the first login.
+pub(crate) const PASSWORD: &str = "open sesame";
+
+/// A connection on which one waits.
+pub(crate) type Blocking = StreamOwned<ClientConnection, TcpStream>;
+
 /// The name of client `index`'s member.
 pub(crate) fn member_name(index: usize) -> String {
     format!("member {index}")
+}
+
+/// A request to log in as the member of client `index`.
+pub(crate) fn login_request(index: usize, password: &str) -> String {
+    let uname = member_name(index);
+    format!(r#"{{"command":"login","passwd":"{password}","uname":"{uname}"}}{}"#, '\n')
+}
+
+/// Reads until the answer to a command has come; the line that it is.
+pub(crate) fn read_answer(connection: &mut Blocking, command: &str) -> Outcome<String> {
+    let (mark, mut line) = (format!(r#""command":"{command}""#), Vec::new());
+    let mut byte = [0];
+    loop {
+        connection.read_exact(&mut byte)?;
+        line.push(byte[0]);
+        if byte == *b"\n" {
+            let text = String::from_utf8(std::mem::take(&mut line))?;
+            if text.contains(&mark) {
+                return Ok(text);
+            }
+        }
+    }
 }
 
 /// What sender `index` says as its message `number`: a line of chat.
@@ -51,20 +80,24 @@ pub(crate) fn message_text(index: usize, number: u32) -> String {
 pub(crate) struct Tally {
     /// Messages that arrived at a client, the senders' own copies included.
     pub(crate) deliveries: u64,
-    /// From each send to its answer, until somebody clears them.
+    /// From each send to its answer, or to each delivery, until somebody clears them.
     pub(crate) latencies_ms: Vec<f64>,
+    /// Whether each delivery is timed, in place of the answers.
+    pub(crate) times_deliveries: bool,
     /// Whether senders have paused for [`BEHIND_MESSAGES_MAX`] since the row's start.
     pub(crate) held: bool,
     /// Bytes of the last request and its line end, before TLS.
     pub(crate) request_bytes: usize,
     /// Bytes of the last event and its line end, before TLS.
     pub(crate) event_bytes: usize,
+    /// Sends that were answered.
+    pub(crate) acknowledged: u64,
     logins: usize,
     sent: u64,
-    acknowledged: u64,
-    /// Events that not everyone has had, as the first to have them did, and how many clients
-    /// are to have each.
-    open: VecDeque<(Vec<u8>, usize)>,
+    /// Events that not everyone has had.
+    open: VecDeque<Open>,
+    /// When messages were sent, by their sender and number, if deliveries are timed.
+    sent_at: HashMap<(usize, u32), Instant>,
     /// How many came before those.
     heard_by_all: u64,
     /// Of each client, the number of the message of theirs that must come next.
@@ -73,12 +106,23 @@ pub(crate) struct Tally {
     hasher: DefaultHasher,
 }
 
+/// An event that not everyone has had.
+struct Open {
+    /// As the first to have it did.
+    event: Vec<u8>,
+    /// How many clients are to have it.
+    missing: usize,
+    sent_at: Option<Instant>,
+}
+
 /// All clients. Owned by the one thread of the bench.
 pub(crate) struct Clients {
     address: SocketAddr,
     config: Arc<ClientConfig>,
     epoll: OwnedFd,
     clients: Vec<Client>,
+    /// Those who logged in and never read.
+    deaf: Vec<Blocking>,
     /// The first of the clients are this row's senders.
     sender_count: usize,
     window: usize,
@@ -116,6 +160,7 @@ impl Clients {
             config: Arc::new(config),
             epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
             clients: Vec::new(),
+            deaf: Vec::new(),
             sender_count: 0,
             window: 0,
             ciphertext: vec![0; 256 << 10],
@@ -133,6 +178,31 @@ impl Clients {
             self.turn_until_none("logins", |all| (all.clients.len() - all.tally.logins) as u64)?;
         }
         Ok(self.clients.len())
+    }
+
+    /// Has so many more connections of the first client's member, which never read: `count` of
+    /// them, in place of those there were.
+    pub(crate) fn renew_deaf(&mut self, count: usize) -> Outcome<()> {
+        self.deaf.clear();
+        for _ in 0..count {
+            let mut deaf = self.open()?;
+            deaf.write_all(login_request(0, PASSWORD).as_bytes())?;
+            read_answer(&mut deaf, "login")?;
+            set_socket_recv_buffer_size(&deaf.sock, 1)?;
+            self.deaf.push(deaf);
+            // So that the others' connections do not fill up meanwhile.
+            self.turn()?;
+        }
+        Ok(())
+    }
+
+    /// One more connection, for somebody who waits for what it says.
+    pub(crate) fn open(&self) -> Outcome<Blocking> {
+        let socket = TcpStream::connect(self.address)?;
+        socket.set_nodelay(true)?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+        let tls = ClientConnection::new(self.config.clone(), self.address.ip().into())?;
+        Ok(StreamOwned::new(tls, socket))
     }
 
     /// Lets the first `sender_count` clients send, each with `window` requests ahead of their
@@ -184,8 +254,7 @@ impl Clients {
         epoll::add(&self.epoll, &socket, data, epoll::EventFlags::IN)?;
         let mut tls = ClientConnection::new(self.config.clone(), self.address.ip().into())?;
         // Any password will do the first time. rustls keeps this until the handshake is done.
-        let login = r#"{"command":"login","passwd":"open sesame","uname":""#;
-        writeln!(tls.writer(), r#"{login}{}"}}"#, member_name(index))?;
+        tls.writer().write_all(login_request(index, PASSWORD).as_bytes())?;
         let (heard, inbox, unanswered) = (self.tally.heard_by_all, Vec::new(), VecDeque::new());
         let mut client = Client { socket, tls, inbox, heard, next_number: 0, unanswered };
         client.flush()?;
@@ -228,6 +297,9 @@ impl Clients {
             sender.tls.writer().write_all(request.as_bytes())?;
             sender.next_number += 1;
             sender.unanswered.push_back(Instant::now());
+            if tally.times_deliveries {
+                tally.sent_at.insert((index, sender.next_number - 1), Instant::now());
+            }
             tally.request_bytes = request.len();
             tally.sent += 1;
         }
@@ -272,7 +344,9 @@ impl Client {
                 continue; // It is delivered the next time round.
             } else if find(line, br#""command":"send""#).is_some() {
                 let sent_at = self.unanswered.pop_front().ok_or("an answer to nothing")?;
-                tally.latencies_ms.push(sent_at.elapsed().as_secs_f64() * 1e3);
+                if !tally.times_deliveries {
+                    tally.latencies_ms.push(sent_at.elapsed().as_secs_f64() * 1e3);
+                }
                 tally.acknowledged += 1;
             } else if find(line, br#""command":"login""#).is_some() {
                 tally.logins += 1;
@@ -299,11 +373,14 @@ impl Tally {
     /// Enters that one more client had the message in this place, if `bytes` begin with its
     /// event. The event's length.
     fn enter_delivery(&mut self, place: u64, bytes: &[u8]) -> Option<usize> {
-        let (event, missing) = self.open.get_mut((place - self.heard_by_all) as usize)?;
-        let event_bytes = bytes.starts_with(event).then_some(event.len())?;
-        *missing -= 1;
+        let open = self.open.get_mut((place - self.heard_by_all) as usize)?;
+        let event_bytes = bytes.starts_with(&open.event).then_some(open.event.len())?;
+        open.missing -= 1;
+        if let Some(sent_at) = open.sent_at {
+            self.latencies_ms.push(sent_at.elapsed().as_secs_f64() * 1e3);
+        }
         self.deliveries += 1;
-        while self.open.front().is_some_and(|(_, missing)| *missing == 0) {
+        while self.open.front().is_some_and(|open| open.missing == 0) {
             self.open.pop_front();
             self.heard_by_all += 1;
         }
@@ -321,10 +398,12 @@ impl Tally {
         if !is_next || text != message_text(sender, *number) {
             return Err(wrong().into());
         }
+        let sent_at = self.sent_at.remove(&(sender, *number));
         *number += 1;
         self.event_bytes = event.len();
         self.hasher.write(text.as_bytes());
-        self.open.push_back((event.to_vec(), self.next_numbers.len()));
+        let missing = self.next_numbers.len();
+        self.open.push_back(Open { event: event.to_vec(), missing, sent_at });
         Ok(())
     }
 }

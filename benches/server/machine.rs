@@ -16,11 +16,11 @@ pub(crate) fn choose_cores() -> Outcome<(usize, usize)> {
     Ok((first, cores.next_back().unwrap_or(first)))
 }
 
-/// Moves this thread, and what it starts from here on, to one core.
-pub(crate) fn pin(core: usize) -> rustix::io::Result<()> {
-    let mut cores = CpuSet::new();
-    cores.set(core);
-    sched_setaffinity(None, &cores)
+/// Moves this thread, and what it starts from here on, to these cores.
+pub(crate) fn pin(cores: &[usize]) -> rustix::io::Result<()> {
+    let mut set = CpuSet::new();
+    cores.iter().for_each(|core| set.set(*core));
+    sched_setaffinity(None, &set)
 }
 
 /// Raises the limit on open files, this program's and so the server's, as far as it goes.

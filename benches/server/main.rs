@@ -9,6 +9,7 @@
 //! client has every message. There is one channel: senders are sent what all say, too, and
 //! these count as deliveries.
 
+mod abuse;
 mod clients;
 mod machine;
 mod server;
@@ -86,24 +87,31 @@ fn run() -> Outcome<()> {
     let (server_core, own_core) = machine::choose_cores()?;
     println!("Server on core {server_core} only, load generator on core {own_core}.");
     // There, since a core far from the disk's interrupts may commit a third less.
-    machine::pin(server_core)?;
+    machine::pin(&[server_core])?;
     let commits = (0..plan.rounds).map(|_| server::measure_commits(folder, plan.round / 3));
     let commits = median(commits.collect::<Outcome<_>>()?);
-    machine::pin(own_core)?;
+    machine::pin(&[own_core])?;
     println!("SQLite alone commits {commits:.0} messages/s there, each by itself.");
     println!("Medians of {} rounds of {:?}.\n", plan.rounds, plan.round);
 
     let loads = || LOADS.iter().filter(|load| is_wanted(load.0));
     if let Some(members) = loads().map(|load| load.1 + load.2).max() {
-        let server = Server::start(folder, members, server_core, Rules::None)?;
+        let server = Server::start(folder, members, &[server_core], Rules::None)?;
         server.explain(measure_loads(&server, loads(), plan))?;
         server.stop()?;
     }
     if is_wanted("rules") {
         measure_rules(folder, server_core, plan)?;
     }
+    if is_wanted("deaf") {
+        abuse::measure_deaf(folder, server_core, plan)?;
+    }
+    if is_wanted("storm") {
+        abuse::measure_storm(folder, &[server_core, own_core], plan)?;
+        machine::pin(&[own_core])?;
+    }
     if is_wanted("memory") {
-        let server = Server::start(folder, plan.idle_connections, server_core, Rules::None)?;
+        let server = Server::start(folder, plan.idle_connections, &[server_core], Rules::None)?;
         server.explain(measure_memory(&server, plan.idle_connections))?;
         server.stop()?;
     }
@@ -168,7 +176,7 @@ impl Side {
         core: usize,
         count: usize,
     ) -> Outcome<Self> {
-        let server = Server::start(folder, count, core, rules)?;
+        let server = Server::start(folder, count, &[core], rules)?;
         let mut clients = server.explain(Clients::new(&server))?;
         server.explain(clients.grow_to(count))?;
         Ok(Self { what, server, clients, rounds: Vec::new() })
@@ -232,19 +240,20 @@ fn measure_round(server: &Server, clients: &mut Clients, duration: Duration) -> 
     let cpu_s = || -> Outcome<_> {
         Ok([server.cpu_s()?, machine::cpu_s("self")?, machine::cpu_s_of_all()?])
     };
-    let (cpu_start_s, start, delivered) = (cpu_s()?, Instant::now(), clients.tally.deliveries);
+    let (cpu_start_s, start) = (cpu_s()?, Instant::now());
+    let (delivered, sent) = (clients.tally.deliveries, clients.tally.acknowledged);
     clients.tally.latencies_ms.clear();
     clients.run_for(duration)?;
     let (seconds, cpu_end_s) = (start.elapsed().as_secs_f64(), cpu_s()?);
     let [server_s, own_s, all_s] = [0, 1, 2].map(|who| cpu_end_s[who] - cpu_start_s[who]);
     let deliveries = (clients.tally.deliveries - delivered) as f64;
 
-    // One for each send that was answered.
+    // One for each send that was answered, or for each delivery.
     let latencies = &mut clients.tally.latencies_ms;
     latencies.sort_unstable_by(f64::total_cmp);
     let percentile = |percent| latencies.get(latencies.len() * percent / 100);
     Ok([
-        latencies.len() as f64 / seconds,
+        (clients.tally.acknowledged - sent) as f64 / seconds,
         percentile(50).copied().unwrap_or(f64::NAN),
         percentile(99).copied().unwrap_or(f64::NAN),
         deliveries / seconds,

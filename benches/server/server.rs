@@ -23,7 +23,7 @@ pub(crate) const CHANNEL: u64 = 7_000_000_000_000_000;
 /// Limits that would measure themselves are out of the way; those with a star in protocol
 /// section 8 do not bind loopback anyway.
 const CONFIG: &str = r#"{"addr": "127.0.0.1", "port": 0, "database_file": "bench.db",
-    "limits": {"max_connections": 20000, "login_timeout_s": 600, "max_password_hashes": 1}}"#;
+    "limits": {"max_connections": 20000, "login_timeout_s": 600}}"#;
 
 /// How long the server may take to start.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -53,7 +53,12 @@ pub(crate) struct Server {
 
 impl Server {
     /// Starts a server below `parent` that has `members` without passwords.
-    pub(crate) fn start(parent: &Path, members: usize, core: usize, rules: Rules) -> Outcome<Self> {
+    pub(crate) fn start(
+        parent: &Path,
+        members: usize,
+        cores: &[usize],
+        rules: Rules,
+    ) -> Outcome<Self> {
         let folder = make_folder(parent)?;
         let mut database = prepare_database(&folder, members)?;
         if rules == Rules::Many {
@@ -65,7 +70,7 @@ impl Server {
         command.current_dir(&folder).stdin(Stdio::null()).stderr(File::create(folder.join("log"))?);
         // A process inherits the cores of the thread that makes it.
         let own_cores = sched_getaffinity(None)?;
-        machine::pin(core)?;
+        machine::pin(cores)?;
         let process = command.spawn();
         sched_setaffinity(None, &own_cores)?;
         let mut server = Self { process: process?, folder, address: ([0; 4], 0).into() };
@@ -102,9 +107,24 @@ impl Server {
 
     /// Its resident memory.
     pub(crate) fn resident_kib(&self) -> Outcome<f64> {
+        self.memory_kib("VmRSS:")
+    }
+
+    /// The most resident memory that it ever had.
+    pub(crate) fn peak_kib(&self) -> Outcome<f64> {
+        self.memory_kib("VmHWM:")
+    }
+
+    fn memory_kib(&self, key: &str) -> Outcome<f64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
-        let field = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        Ok(field.ok_or("no VmRSS")?.trim_end_matches(" kB").trim().parse()?)
+        let field = status.lines().find_map(|line| line.strip_prefix(key));
+        Ok(field.ok_or("no such memory")?.trim_end_matches(" kB").trim().parse()?)
+    }
+
+    /// How often it has logged this.
+    pub(crate) fn count_logged(&self, line: &str) -> Outcome<usize> {
+        let log = fs::read_to_string(self.folder.join("log"))?;
+        Ok(log.lines().filter(|logged| *logged == line).count())
     }
 
     /// The texts of all messages in the order of history, as one number.

@@ -145,6 +145,12 @@ impl Tls {
         self.stream.flush().unwrap();
     }
 
+    /// As [`Tls::send_close_notify`], where the server may have closed already.
+    pub fn send_close_notify_if_it_can(&mut self) {
+        self.stream.conn.send_close_notify();
+        self.stream.flush().ok();
+    }
+
     /// Ends the TCP connection with an RST, as a crashed machine or a middlebox would.
     pub fn reset(self) {
         rustix::net::sockopt::set_socket_linger(&self.stream.sock, Some(Duration::ZERO)).unwrap();
