@@ -16,6 +16,7 @@ mod backlog;
 mod communities;
 mod concurrency;
 mod faults;
+mod fuzz;
 mod http;
 mod limits;
 mod model;
