@@ -7,6 +7,9 @@ DESTDIR ?=
 # Of `make torture`: how many kills, and the number that repeats its choices.
 CYCLES  ?= 20
 SEED    ?=
+# Of `make fuzz`, for each target.
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS ?= lines http websocket requests png
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 BINARY := $(TARGET)/release/aster-server
@@ -17,7 +20,7 @@ SYSUSERSDIR = $(DESTDIR)$(PREFIX)/lib/sysusers.d
 
 # The steps of `check` come in their order also under `make -j`: cargo shares out the cores itself.
 .NOTPARALLEL:
-.PHONY: help build run test lint check smoke torture durability bench interop tls install uninstall clean
+.PHONY: help build run test lint check smoke torture durability fuzz bench interop tls install uninstall clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s  %s\n", $$1, $$2 }' Makefile
@@ -48,6 +51,14 @@ torture: ## Kill -9 under load, CYCLES times (20), and look for every message ea
 
 durability: build ## See each message synced to disk before its answer, and what failed writes do (needs strace)
 	$(PYTHON) -B tests/durability.py "$(BINARY)"
+
+# The corpus begins with what `make test` begins with. What it finds is kept in fuzz/artifacts.
+fuzz: ## Look for hostile input, FUZZ_SECONDS (60) for each kind (needs a nightly Rust and a C++ compiler)
+	$(CARGO) fuzz --version || $(CARGO) install cargo-fuzz --locked
+	FUZZ_CORPUS="$(CURDIR)/fuzz/corpus" $(CARGO) test --locked --test it -- --ignored fuzz::write_the_seeds
+	for target in $(FUZZ_TARGETS); do \
+	    $(CARGO) +nightly fuzz run "$$target" -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
+	done
 
 bench: ## Measure the release build over TLS on loopback
 	$(CARGO) bench --locked --bench server

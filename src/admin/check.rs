@@ -159,8 +159,7 @@ fn check_database(report: &mut Report, file: &Path) -> Option<Inspection> {
             Some(Inspection::default())
         }
         Err(problem) => {
-            let remedy = "leave it as it is, and restore a backup if it is damaged";
-            report.problem(AREA, format_args!("{shown}: {problem}; {remedy}"));
+            report.problem(AREA, format_args!("{shown}: {problem}"));
             None
         }
     }

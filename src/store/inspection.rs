@@ -51,7 +51,13 @@ pub(crate) fn inspect(file: &Path) -> Result<Option<Inspection>, String> {
     // A server that started meanwhile changed what was taken for unchanging.
     let is_outdated = outcome.is_err() && !was_open && is_open();
     let outcome = if is_outdated { inspect_as(file, true) } else { outcome };
-    outcome.map_err(|error| error.to_string().replace('\n', " "))
+    outcome.map_err(|error| match error {
+        OpenError::Damaged(faults) => {
+            let faults = faults.replace('\n', " ");
+            format!("damaged: {faults}; leave it as it is, and restore a backup")
+        }
+        other => other.to_string(),
+    })
 }
 
 /// Where nobody has it open it is read as what cannot change: else SQLite would make a log for

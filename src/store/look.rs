@@ -110,10 +110,12 @@ fn look_once(file: &Path, timeout: Duration) -> Result<Found, OpenError> {
 
 /// What a database is. Fails on one that is not ours, or newer; changes nothing.
 pub(super) fn identify(connection: &Connection) -> Result<Found, OpenError> {
-    let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-    let (application_id, version) = (number("application_id")?, number("user_version")?);
-    let tables: i64 =
-        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    // In one statement, so that it is of one commit: somebody may be making it just now.
+    let all = "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)
+               FROM pragma_application_id, pragma_user_version";
+    let (application_id, version, tables) = connection.query_row(all, [], |row| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
+    })?;
     let application_id = u32::try_from(application_id).unwrap_or(u32::MAX);
     match (application_id, version) {
         (APPLICATION_ID, 1..=VERSION) => Ok(Found::Ours(version)),

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::net::sockopt::set_socket_linger;
+use rustix::pipe::fcntl_setpipe_size;
 use rustix::process::{Pid, Signal};
 use rustls::ClientConnection;
 use rustls::pki_types::ServerName;
@@ -407,6 +408,8 @@ fn one_who_reads_the_log_too_slowly_holds_up_nobody() {
     database.execute_batch(&fault).unwrap();
     drop(database);
     let mut process = command(&folder, &[]).spawn().unwrap();
+    // Two such lines fill it.
+    fcntl_setpipe_size(process.stderr.as_ref().unwrap(), 4096).unwrap();
     let mut log = BufReader::new(process.stderr.take().unwrap());
     let address = loop {
         let mut line = String::new();
@@ -418,7 +421,7 @@ fn one_who_reads_the_log_too_slowly_holds_up_nobody() {
     let mut alice = Client::connect(address, "alice", Framing::Lines, &Arc::default());
     alice.enter("register");
     let channel = alice.general();
-    // Far more than a pipe holds, which nobody reads.
+    // More than the pipe holds, which nobody reads.
     for _ in 0..300 {
         let send = json!({"command": "send", "channel": channel, "content": "x"});
         assert_eq!(alice.ask(send)["status"], 500);
@@ -429,5 +432,5 @@ fn one_who_reads_the_log_too_slowly_holds_up_nobody() {
     let mut left = String::new();
     log.read_to_string(&mut left).unwrap();
     assert!(left.lines().all(|line| line.len() > 3000), "a line is not whole");
-    assert!((10..200).contains(&left.lines().count()), "{} lines", left.lines().count());
+    assert!((1..5).contains(&left.lines().count()), "{} lines", left.lines().count());
 }

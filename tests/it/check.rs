@@ -250,9 +250,12 @@ fn a_database_that_is_damaged_or_another_is_told_of() {
     assert!(output.contains("\nclock: ") && !output.contains("backup: "), "{output}");
 
     fs::write(&path, &whole[..whole.len() / 2]).unwrap();
-    assert_problems(&folder, &[&["database: aster.db: database disk image is malformed; "]]);
+    assert_problems(
+        &folder,
+        &[&["database: aster.db: damaged: database disk image is malformed; "]],
+    );
     folder.write("aster.db", "This is a letter, and no database at all. ".repeat(100));
-    assert_problems(&folder, &[&["database: aster.db: ", "not a database"]]);
+    assert_problems(&folder, &[&["database: aster.db: not a database"]]);
     fs::remove_file(&path).unwrap();
     Connection::open(&path).unwrap().execute_batch("CREATE TABLE theirs (x)").unwrap();
     assert_problems(&folder, &[&["database: aster.db: not a database of this server"]]);
@@ -278,7 +281,7 @@ fn a_database_that_is_damaged_or_another_is_told_of() {
     folder.write("config.json", r#"{"database_file":"folder"}"#);
     let (code, output, _) = errand(&folder, &["check"], "");
     assert_eq!(code, Some(1));
-    assert!(output.contains("PROBLEM database: folder: not a file; "), "{output}");
+    assert!(output.contains("PROBLEM database: folder: not a file"), "{output}");
     fs::remove_dir(folder.path().join("folder")).unwrap();
     folder.write("config.json", r#"{"database_file":"nowhere/aster.db"}"#);
     assert_problems(&folder, &[&["disk space: nowhere: No such file"]]);

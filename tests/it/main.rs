@@ -21,6 +21,7 @@ mod communities;
 mod concurrency;
 mod deletion;
 mod faults;
+mod fuzz;
 mod hostile;
 mod http;
 mod invites;

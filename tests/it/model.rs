@@ -4,7 +4,7 @@
 //! `ASTER_MODEL_SEED=n` replays the sequence that a failure names; `ASTER_MODEL_SEQUENCES=n`
 //! plays more than the usual ones.
 
-mod chance;
+pub mod chance;
 mod effects;
 mod examples;
 mod generator;
