@@ -203,3 +203,29 @@ impl Drop for Folder {
         self.remove();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_check_ends_with_its_time() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection
+            .execute_batch(
+                "CREATE TABLE t (x NOT NULL);
+                 WITH RECURSIVE n (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM n WHERE n < 50000)
+                 INSERT INTO t SELECT iif(n < 50000, CAST(n AS TEXT), n) FROM n;
+                 PRAGMA writable_schema = ON;
+                 UPDATE sqlite_schema SET sql = 'CREATE TABLE t (x TEXT NOT NULL) STRICT';
+                 PRAGMA writable_schema = RESET;",
+            )
+            .unwrap();
+        // The last row is wrong for a strict column of text: seen, where there is time.
+        assert!(matches!(
+            check_whole(&connection, Duration::from_secs(60)),
+            Err(OpenError::Damaged(_))
+        ));
+        assert!(check_whole(&connection, Duration::ZERO).is_ok());
+    }
+}

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use serde_json::json;
 
 use crate::support::client::{Client, Framing};
-use crate::support::server::Server;
+use crate::support::server::{Server, errand};
 use crate::support::tls::{End, Tls};
 use crate::support::{pictures, websocket};
 
@@ -86,6 +86,23 @@ fn another_program_that_holds_the_database_cannot_delay_the_end() {
     let begun = Instant::now();
     assert_eq!(server.stop("TERM"), Some(0));
     assert!(begun.elapsed() < STOP_DEADLINE, "it took {:?}", begun.elapsed());
+    let said = "another program holds the database; what was not answered is not done";
+    assert!(server.record.log().iter().any(|line| line.contains(said)));
+}
+
+#[test]
+fn errands_say_so_when_another_program_holds_the_database() {
+    let mut server = Server::start();
+    server.member("alice").leave().unwrap();
+    server.stop("TERM");
+    let database = Connection::open(server.folder.path().join("aster.db")).unwrap();
+    database.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let (code, output, log) = errand(&server.folder, &["owner", "alice"], "");
+    assert_eq!((code, output.as_str()), (Some(1), ""), "{log}");
+    let said = "database: another program has kept the database locked for 5 s; try again\n";
+    assert_eq!(log, said);
+    // What only reads waits for nobody, and says nothing of it.
+    assert_eq!(errand(&server.folder, &["audit"], ""), (Some(0), String::new(), String::new()));
 }
 
 #[test]

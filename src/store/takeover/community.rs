@@ -7,86 +7,71 @@ use rusqlite::types::Value;
 
 use crate::protocol::Picture;
 use crate::store::schema::{OpenError, insert_first_channel};
-use crate::store::takeover::mending::{emoji_name, integer, member_name, server_name, text, uuid};
-use crate::store::takeover::rows::{Older, Uuids, unmeetable_hash};
+use crate::store::takeover::mending::{emoji_name, integer, member_name, text, text_or_null, uuid};
+use crate::store::takeover::rows::{Older, UNKNOWN_PASSWORD};
 
-/// Entries of a member's list of servers at most, as for `sync_set_servers`.
-const SYNC_SERVERS_MAX: u16 = 256;
 /// Colours are 0xRRGGBB.
 const COLOUR_MAX: i64 = 0xff_ff_ff;
 
 impl Older<'_> {
     pub(super) fn take_members(&mut self) -> Result<(), OpenError> {
         // A name that may stay is not to be taken by one that is mended before its turn.
-        let mut reserved: HashSet<String> = HashSet::new();
+        let mut theirs: HashSet<String> = HashSet::new();
         self.for_each("users", ["name"], "", |_, [name]| {
-            let name = text(name).unwrap_or_default();
-            if member_name(&name, |_| false) == name {
-                reserved.insert(name);
-            }
+            theirs.insert(text(name));
             Ok(())
         })?;
         self.for_each("users", ["uuid", "name", "pfp", "password"], "", |this, row| {
             let [older, name, pfp, password] = row;
-            let name = text(name).unwrap_or_default();
-            let is_free = !this.names.contains(&name);
-            let mended = match reserved.contains(&name) && is_free {
-                true => name.clone(),
-                false => {
-                    member_name(&name, |name| this.names.contains(name) || reserved.contains(name))
-                }
-            };
-            this.count_mended("names mended", mended != name);
-            let had_pfp = text(pfp).unwrap_or_default();
-            let pfp = Picture::try_from(had_pfp.clone()).ok().map(Picture::into_base64);
+            let name = text(name);
+            let mut new = member_name(&name, |_| false);
+            if new != name || this.names.contains(&name) {
+                new = member_name(&name, |new| this.names.contains(new) || theirs.contains(new));
+                this.count_mended("names mended", true);
+            }
+            let pfp = text(pfp);
+            let had_pfp = !pfp.is_empty();
+            let pfp = Picture::try_from(pfp).ok().map(Picture::into_base64);
+            this.count_mended("unreadable pictures left out", pfp.is_none() && had_pfp);
             *this.taken.entry("pictures").or_default() += u64::from(pfp.is_some());
-            this.count_mended("unreadable pictures left out", pfp.is_none() && !had_pfp.is_empty());
-            let password = match password {
+            let password = match &password {
                 Value::Text(hash) if hash.is_empty() || hash.starts_with("$argon2") => hash,
-                _ => {
-                    this.count_mended("unreadable passwords (give new ones)", true);
-                    unmeetable_hash()?
-                }
+                _ => UNKNOWN_PASSWORD,
             };
+            let is_unknown = password == UNKNOWN_PASSWORD;
+            this.count_mended("unreadable passwords (give new ones)", is_unknown);
             this.count_mended("members whose first login sets their password", password.is_empty());
-            let uuid = this.members.adopt(&older, &mut this.mended)?;
-            this.insert_member(uuid, mended, pfp, &password)
+            this.insert_member(&older, new, pfp, password).map(drop)
         })
     }
 
     pub(super) fn take_channels(&mut self) -> Result<(), OpenError> {
-        let mut position = 0;
+        let mut position = 0..;
         self.for_each("channels", ["uuid", "name"], "position", |this, [older, name]| {
-            let name = text(name).unwrap_or_default();
-            let mended = server_name(&name, "channel");
-            this.count_mended("names mended", mended != name);
-            let uuid = this.channels.adopt(&older, &mut this.mended)?;
-            position += 1;
+            let name = this.mend_server_name(name, "channel");
+            let uuid = this.adopt(|this| &mut this.channels, &older)?;
             this.insert(
                 "channels",
                 "INSERT INTO channels (uuid, name, position) VALUES (?1, ?2, ?3)",
-                params![uuid, mended, position - 1],
+                params![uuid, name, position.next()],
             )
         })?;
-        if position == 0 { insert_first_channel(self.new) } else { Ok(()) }
+        if position.start == 0 { insert_first_channel(self.new) } else { Ok(()) }
     }
 
     pub(super) fn take_groups(&mut self) -> Result<(), OpenError> {
         let columns = ["uuid", "name", "colour", "permissions"];
-        let mut position = 0;
+        let mut position = 0..;
         self.for_each("groups", columns, "position", |this, [older, name, colour, said]| {
-            let name = text(name).unwrap_or_default();
-            let mended = server_name(&name, "group");
-            this.count_mended("names mended", mended != name);
-            let uuid = this.groups.adopt(&older, &mut this.mended)?;
+            let name = this.mend_server_name(name, "group");
+            let uuid = this.adopt(|this| &mut this.groups, &older)?;
             let colour = integer(&colour).unwrap_or_default() & COLOUR_MAX;
             let said = this.mend_permissions(&said);
-            position += 1;
             this.insert(
                 "groups",
                 "INSERT INTO groups (uuid, name, colour, position, permissions)
                  VALUES (?1, ?2, ?3, ?4, ?5)",
-                params![uuid, mended, colour, position - 1, said],
+                params![uuid, name, colour, position.next(), said],
             )
         })?;
         self.for_each("user_groups", ["user_uuid", "group_uuid"], "", |this, [member, group]| {
@@ -109,22 +94,22 @@ impl Older<'_> {
         let columns = ["channel_uuid", "user_uuid", "group_uuid", "permissions"];
         self.for_each("channel_group_permissions", columns, "", |this, row| {
             let [channel, one, other, said] = row;
+            let said = this.mend_permissions(&said);
             let channel = this.channels.find(&channel);
             let mut is_of_somebody = false;
             for subject in [one, other] {
                 let group = this.groups.find(&subject);
                 let member = this.members.find(&subject).filter(|_| group.is_none());
-                if channel.is_none() || group.or(member).is_none() {
-                    continue;
+                if channel.is_some() && group.or(member).is_some() {
+                    is_of_somebody = true;
+                    this.insert(
+                        "channel overrides",
+                        "INSERT OR IGNORE INTO channel_overrides
+                         (channel_uuid, member_uuid, group_uuid, permissions)
+                         VALUES (?1, ?2, ?3, ?4)",
+                        params![channel, member, group, said],
+                    )?;
                 }
-                is_of_somebody = true;
-                let said = this.mend_permissions(&said);
-                this.insert(
-                    "channel overrides",
-                    "INSERT OR IGNORE INTO channel_overrides
-                     (channel_uuid, member_uuid, group_uuid, permissions) VALUES (?1, ?2, ?3, ?4)",
-                    params![channel, member, group, said],
-                )?;
             }
             this.count_mended("channel overrides for nobody left out", !is_of_somebody);
             Ok(())
@@ -138,30 +123,30 @@ impl Older<'_> {
                 return Ok(());
             }
             let said = this.mend_permissions(&said);
-            this.new.execute(
+            this.insert(
+                "base permissions",
                 "INSERT OR IGNORE INTO settings (name, value) VALUES ('base_permissions', ?1)",
                 [said],
-            )?;
-            Ok(())
+            )
         })
     }
 
     pub(super) fn take_emoji(&mut self) -> Result<(), OpenError> {
-        let (mut uuids, mut names) = (Uuids::default(), HashSet::new());
+        let mut names = HashSet::new();
         self.for_each("emojis", ["uuid", "name", "data"], "", |this, [older, name, data]| {
-            let Ok(data) = Picture::try_from(text(data).unwrap_or_default()) else {
+            let Ok(data) = Picture::try_from(text(data)) else {
                 this.count_mended("unreadable emoji left out", true);
                 return Ok(());
             };
-            let name = text(name).unwrap_or_default();
-            let mended = emoji_name(&name, |name| names.contains(name));
-            this.count_mended("names mended", mended != name);
-            names.insert(mended.clone());
-            let uuid = uuids.adopt(&older, &mut this.mended)?;
+            let name = text(name);
+            let new = emoji_name(&name, |name| names.contains(name));
+            this.count_mended("names mended", new != name);
+            names.insert(new.clone());
+            let uuid = this.adopt(|this| &mut this.emoji, &older)?;
             this.insert(
                 "emoji",
                 "INSERT INTO emoji (uuid, name, data) VALUES (?1, ?2, ?3)",
-                params![uuid, mended, data.into_base64()],
+                params![uuid, new, data.into_base64()],
             )
         })
     }
@@ -178,11 +163,11 @@ impl Older<'_> {
                 "sync identities",
                 "INSERT OR IGNORE INTO sync_identities (member_uuid, uname, pfp)
                  VALUES (?1, ?2, ?3)",
-                params![member, text(uname).unwrap_or_default(), text(pfp).unwrap_or_default()],
+                params![member, text(uname), text(pfp)],
             )
         })?;
         let columns = ["user_uuid", "uuid", "uname", "ip", "port", "pfp", "name"];
-        let mut counts: HashMap<i64, u16> = HashMap::new();
+        let mut places: HashMap<i64, i64> = HashMap::new();
         self.for_each("sync_servers", columns, "idx", |this, row| {
             let [member, there, uname, ip, port, pfp, name] = row;
             let member = this.members.find(&member);
@@ -191,27 +176,16 @@ impl Older<'_> {
                 this.count_mended("sync servers of nobody or without a port left out", true);
                 return Ok(());
             };
-            let idx = counts.entry(member).or_default();
-            if *idx == SYNC_SERVERS_MAX {
-                this.count_mended("sync servers past the 256th left out", true);
-                return Ok(());
-            }
-            *idx += 1;
+            let idx = places.entry(member).or_default();
+            let (pfp, name) = (text_or_null(pfp), text_or_null(name));
             this.insert(
                 "sync servers",
                 "INSERT INTO sync_servers (member_uuid, idx, uuid, uname, ip, port, pfp, name)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-                params![
-                    member,
-                    *idx - 1,
-                    uuid(&there),
-                    text(uname).unwrap_or_default(),
-                    text(ip).unwrap_or_default(),
-                    port,
-                    text(pfp),
-                    text(name)
-                ],
-            )
+                params![member, *idx, uuid(&there), text(uname), text(ip), port, pfp, name],
+            )?;
+            *idx += 1;
+            Ok(())
         })
     }
 }

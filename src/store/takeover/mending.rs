@@ -34,15 +34,20 @@ pub(super) fn uuid(value: &Value) -> Option<i64> {
     integer(value).filter(|uuid| (1..=UUID_MAX as i64).contains(uuid))
 }
 
-/// The text that a value is or shows; none for null.
-pub(super) fn text(value: Value) -> Option<String> {
+/// The text that a value is or shows.
+pub(super) fn text(value: Value) -> String {
     match value {
-        Value::Null => None,
-        Value::Integer(number) => Some(number.to_string()),
-        Value::Real(number) => Some(number.to_string()),
-        Value::Text(text) => Some(text),
-        Value::Blob(blob) => Some(String::from_utf8_lossy(&blob).into_owned()),
+        Value::Null => String::new(),
+        Value::Integer(number) => number.to_string(),
+        Value::Real(number) => number.to_string(),
+        Value::Text(text) => text,
+        Value::Blob(blob) => String::from_utf8_lossy(&blob).into_owned(),
     }
+}
+
+/// Likewise, where there may be none.
+pub(super) fn text_or_null(value: Value) -> Option<String> {
+    (value != Value::Null).then(|| text(value))
 }
 
 /// Permissions: without bytes past the third, and with what has the value 3 left to what lies

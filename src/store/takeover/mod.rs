@@ -13,10 +13,8 @@
 
 mod community;
 mod mending;
-mod messages;
 mod rows;
 
-use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read, Seek};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -27,13 +25,13 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use crate::log;
 use crate::store::look::{Found, identify};
 use crate::store::schema::{BUSY_TIMEOUT, INIT, OpenError};
-use crate::store::takeover::rows::Older;
+use crate::store::takeover::rows::{Counts, Older};
 
+/// Pages kept in memory meanwhile: uuids are in no order, so that each new one goes elsewhere in their
+/// index.
+const CACHE_KIB: i64 = 64 << 10;
 /// Compared at a time, when a copy may be there already.
 const COMPARED_BYTES: usize = 1 << 16;
-
-/// What was taken over, or could not stay as it was, by its name.
-type Counts = BTreeMap<&'static str, u64>;
 
 /// Takes over what `file` holds. `locked` is that file, open for as long as the process holds the
 /// server's lock.
@@ -44,6 +42,7 @@ pub(super) fn run(file: &Path, locked: &File, version: i64) -> Result<(), OpenEr
     // Takes in what a server that crashed left in a journal. Fails while another is at work.
     connection.pragma_update(None, "journal_mode", "DELETE")?;
     connection.pragma_update(None, "secure_delete", true)?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     // Theirs may name tables that are gone.
     connection.pragma_update(None, "foreign_keys", false)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Exclusive)?;
@@ -55,10 +54,10 @@ pub(super) fn run(file: &Path, locked: &File, version: i64) -> Result<(), OpenEr
     let older = Connection::open_with_flags(&copy, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     drop_tables(&transaction)?;
     transaction.execute_batch(INIT)?;
-    let (taken, mended) = Older::new(&older, &transaction).take_over()?;
+    let mut rows = Older::new(&older, &transaction);
+    rows.take_over()?;
+    let Older { taken, mended, .. } = rows;
     transaction.commit()?;
-    // Pages that the older server had freed still hold what they held.
-    connection.execute_batch("VACUUM")?;
     // It holds password hashes. Somebody else's file is theirs to open and close.
     locked.set_permissions(Permissions::from_mode(0o600)).ok();
 
@@ -75,6 +74,9 @@ pub(super) fn run(file: &Path, locked: &File, version: i64) -> Result<(), OpenEr
     if !mended.is_empty() {
         log::line(format_args!("in taking over: {}", list(mended)));
     }
+    // Pages that the older server had freed still hold what they held. No harm where there is no
+    // room for that.
+    connection.execute_batch("VACUUM").ok();
     Ok(())
 }
 
