@@ -168,7 +168,7 @@ fn folder_of_long_answers(names: &[String]) -> Folder {
 
 /// These ask for 12 MB each and do not read; when so many of them were cut off, `bob` asks, and
 /// must get it.
-fn ask_and_do_not_read(names: &[String], cut_off_min: usize) -> Server {
+fn ask_and_do_not_read(names: &[String], cut_off_min: usize) {
     let server = Server::start_in(folder_of_long_answers(names), json!({}));
     let mut bob = server.login("bob");
     let request = json!({"command": "history", "channel": bob.general(), "num": 500});
@@ -179,18 +179,18 @@ fn ask_and_do_not_read(names: &[String], cut_off_min: usize) -> Server {
     let label = bob.send(request);
     bob.set_deadline(2 * DEADLINE);
     assert_eq!(bob.answer(&label)["data"].as_array().unwrap().len(), 500);
+    // Those who have no room are in each other's way, too.
+    wait_until("some are cut off", || count_logged(&server, NO_READER) > 0);
     if let (Some(before), Some(peak)) = (before_kib, server.memory_kib("VmHWM")) {
         println!("{} answers of 12 MB: {} MiB in memory", names.len(), (peak - before) >> 10);
         // What may wait and be made, and what was freed and is not used again yet.
         assert!(peak - before < 250 << 10, "{} MiB in memory", (peak - before) >> 10);
     }
-    server
 }
 
 #[test]
-fn a_member_who_asks_on_many_connections_and_does_not_read_keeps_nobody_waiting() {
-    let server = ask_and_do_not_read(&vec!["deaf".to_owned(); 50], 0);
-    assert_eq!(count_logged(&server, NO_READER), 0);
+fn a_member_who_asks_on_many_connections_and_does_not_read_keeps_no_other_waiting() {
+    ask_and_do_not_read(&vec!["deaf".to_owned(); 50], 0);
 }
 
 #[test]
