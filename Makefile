@@ -55,7 +55,7 @@ fuzz: ## Look for hostile input, FUZZ_SECONDS (60) for each kind (needs a nightl
 	$(CARGO) fuzz --version || $(CARGO) install cargo-fuzz --locked
 	FUZZ_CORPUS="$(CURDIR)/fuzz/corpus" $(CARGO) test --locked --test it -- --ignored fuzz::write_the_seeds
 	for target in $(FUZZ_TARGETS); do \
-	    $(CARGO) +nightly fuzz run --sanitizer none "$$target" -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
+	    $(CARGO) +nightly fuzz run --sanitizer none "$$target" -- -max_total_time=$(FUZZ_SECONDS) -max_len=20000 || exit 1; \
 	done
 
 bench: ## Measure the release build over TLS on loopback
