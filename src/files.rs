@@ -1,6 +1,6 @@
 //! Files of a first start.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -18,8 +18,15 @@ pub(crate) fn write_new(file: &Path, bytes: &[u8], mode: u32) -> io::Result<()> 
     let mut handle = options.write(true).create_new(true).mode(mode).open(&draft)?;
     let written = handle.write_all(bytes).and_then(|()| handle.sync_all());
     let outcome = written.and_then(|()| fs::rename(&draft, file));
-    if outcome.is_err() {
-        fs::remove_file(&draft).ok();
+    match &outcome {
+        Ok(()) => sync_name(file),
+        Err(_) => drop(fs::remove_file(&draft)),
     }
     outcome
+}
+
+/// A name is on disk once its folder is. Some file systems have no such call, and need none.
+fn sync_name(file: &Path) {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all()).ok();
 }

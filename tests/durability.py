@@ -113,8 +113,10 @@ def requests(trace):
     """What happened from each read of something from the client to the next such read."""
     request = None
     for is_end, name, text, result in calls(trace):
-        if name == "recvfrom" and "<TCP" in text and is_end and result not in ("0", "-1"):
-            if request:
+        # Not the end of the stream (0), nor a call that a signal interrupted (?).
+        is_read = is_end and result.isdigit() and result != "0"
+        if name == "recvfrom" and "<TCP" in text and is_read:
+            if request is not None:
                 yield request
             request = []
         elif request is not None:

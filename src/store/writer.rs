@@ -5,6 +5,11 @@
 //! Commit, then tell, then answer: nobody hears of what could be rolled back, and nobody is
 //! answered 200 before it is on disk.
 //!
+//! # Faults
+//! A commit that fails is undone, and answered 500 to all that were in it. Where it was its sync
+//! that failed, it may be in the write-ahead log all the same: the next commit is written over it,
+//! but a crash before that brings it back (protocol section 4, `nonce`).
+//!
 //! # Limits
 //! The queue holds `QUEUE_JOBS_MAX`; whoever finds it full waits, which slows that client.
 //!

@@ -214,6 +214,11 @@ pub fn requests(data: &[u8]) {
         assert_eq!(recognise(&format!("\t{text} ")), Some(name));
     }
 
+    // Nobody is left to guess which of two is meant.
+    let (before, fields) = text.split_once('{').unwrap();
+    let twice = format!(r#"{before}{{"command":"ping",{fields}"#);
+    assert!(parse_envelope(&twice).is_none(), "{twice}");
+
     // However long it is, it is refused in one short line.
     let label = envelope.label().unwrap_or_default();
     let refusal = encode_refusal(command, label, Status::BadRequest);
@@ -239,12 +244,38 @@ fn check_picture(data: &[u8]) {
     let kept = STANDARD.decode(picture.as_base64()).unwrap();
     assert!(kept.len() <= data.len());
     assert_eq!(Picture::from_png(&kept).as_ref(), Ok(&picture));
+    check_chunks(&kept[8..]);
     let mut reader = png::Decoder::new(Cursor::new(kept)).read_info().unwrap();
     let (width, height) = reader.info().size();
     assert!(width <= PICTURE_PIXELS_MAX && height <= PICTURE_PIXELS_MAX);
     let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
     reader.next_frame(&mut pixels).unwrap();
     reader.finish().unwrap();
+}
+
+/// Nothing but what makes a picture or does no harm.
+fn check_chunks(mut rest: &[u8]) {
+    loop {
+        let data_bytes = u32::from_be_bytes(rest[..4].try_into().unwrap()) as usize;
+        let kind = &rest[4..8];
+        rest = &rest[data_bytes + 12..];
+        let is_right = match kind {
+            b"IHDR" => data_bytes == 13,
+            b"PLTE" => data_bytes % 3 == 0 && (3..=768).contains(&data_bytes),
+            b"tRNS" => (1..=256).contains(&data_bytes),
+            b"IDAT" | b"tEXt" => true,
+            b"gAMA" => data_bytes == 4,
+            b"pHYs" => data_bytes == 9,
+            b"sRGB" => data_bytes == 1,
+            b"tIME" => data_bytes == 7,
+            b"IEND" => {
+                assert!(rest.is_empty(), "something behind the end");
+                return;
+            }
+            _ => false,
+        };
+        assert!(is_right, "{} of {data_bytes} bytes", kind.escape_ascii());
+    }
 }
 
 fn put_checksums_right(png: &mut [u8]) {

@@ -24,7 +24,7 @@ const INPUTS: usize = 10_000;
 const TIME_MAX: Duration = Duration::from_secs(20);
 
 /// Pieces that matter to a parser.
-const TOKENS: [&[u8]; 26] = [
+const TOKENS: [&[u8]; 31] = [
     b"\n",
     b"\r\n",
     b"\r\n\r\n",
@@ -51,6 +51,11 @@ const TOKENS: [&[u8]; 26] = [
     b"\x7f",
     b"\x80",
     b"IDAT",
+    b"gAMA",
+    b"\0\0\0\x04gAMA\0\0\x01\x01\0\0\0\0",
+    b"\0\0\0\x03gAMA\0\0\x01\0\0\0\0",
+    b"\0\0\0\x01sRGB\0\0\0\0\0",
+    b"\0\0\0\x02eXIfMM\0\0\0\0",
 ];
 
 /// Good inputs for a target.
