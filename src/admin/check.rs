@@ -40,8 +40,7 @@ pub fn check(config_file: &Path) -> Result<(), Failure> {
         check_certificate(&mut report, &config, now_s);
         let inspection = check_database(&mut report, &config.database_file);
         check_space(&mut report, &config.database_file);
-        // Before the next start brings it up to date there is nothing to be done about it.
-        if let Some(inspection) = inspection.as_ref().filter(|inspection| !inspection.is_older) {
+        if let Some(inspection) = &inspection {
             check_backup(&mut report, inspection, now_s);
         }
         let newest_message = inspection.and_then(|inspection| inspection.newest_message);
@@ -186,6 +185,9 @@ fn check_backup(report: &mut Report, inspection: &Inspection, now_s: i64) {
     const AREA: &str = "backup";
     const REMEDY: &str = "`aster-server backup FILE` makes one, best of all daily";
     match inspection.last_backup {
+        None if inspection.is_older => {
+            report.well(AREA, "none yet; the next start sets a copy aside");
+        }
         None if inspection.messages == 0 => report.well(AREA, "none yet, and nothing said yet"),
         None => report.problem(AREA, format_args!("never; {REMEDY}")),
         Some(made) => {

@@ -79,14 +79,14 @@ fn inspect_as(file: &Path, is_open: bool) -> Result<Option<Inspection>, OpenErro
     if found == Found::Empty {
         return Ok(None);
     }
-    let faults = list_faults(&connection)?;
+    let is_ours = matches!(found, Found::Ours(_));
+    let faults = list_faults(&connection, is_ours)?;
     if !faults.is_empty() {
         return Err(OpenError::Damaged(faults.join("; ")));
     }
     let number = |sql: &str| connection.query_row(sql, [], |row| row.get(0));
     let newest = "SELECT date FROM messages ORDER BY rowid DESC LIMIT 1";
     let backup = "SELECT value FROM settings WHERE name = 'last_backup'";
-    let is_ours = matches!(found, Found::Ours(_));
     let members =
         if is_ours { "SELECT count(*) FROM members" } else { "SELECT count(*) FROM users" };
     Ok(Some(Inspection {
@@ -98,14 +98,18 @@ fn inspect_as(file: &Path, is_open: bool) -> Result<Option<Inspection>, OpenErro
     }))
 }
 
-fn list_faults(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+/// Older servers' columns hold whatever they were given, and their keys name tables that are gone;
+/// that breaks nothing.
+fn list_faults(connection: &Connection, is_ours: bool) -> rusqlite::Result<Vec<String>> {
     let list = |sql: &str| {
         let mut statement = connection.prepare(sql)?;
         let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
-        rows.filter(|row| !matches!(row, Ok(row) if row == "ok")).take(FAULTS_MAX).collect()
+        let is_fault =
+            |text: &String| text != "ok" && (is_ours || !text.starts_with("NULL value in "));
+        rows.filter(|row| row.as_ref().map_or(true, is_fault)).take(FAULTS_MAX).collect()
     };
     let faults: Vec<String> = list("PRAGMA integrity_check")?;
-    if !faults.is_empty() {
+    if !faults.is_empty() || !is_ours {
         return Ok(faults);
     }
     list(

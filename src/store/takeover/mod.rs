@@ -65,7 +65,7 @@ pub(super) fn run(file: &Path, locked: &File, version: i64) -> Result<(), OpenEr
         let counts: Vec<_> = counts.iter().map(|(what, count)| format!("{what} {count}")).collect();
         counts.join(", ")
     };
-    let which = if version == 0 { "the first".to_owned() } else { version.to_string() };
+    let which = if version == 0 { "0 (the oldest)".to_owned() } else { version.to_string() };
     log::line(format_args!(
         "taken over from an older server's database, version {which}: {}; a copy of it is {}",
         list(taken),
