@@ -10,6 +10,7 @@ use rustix::io::Errno;
 
 use crate::admin::Failure;
 use crate::config::Config;
+use crate::date::counted;
 use crate::error::Refusal;
 use crate::id::now_s;
 use crate::log;
@@ -53,8 +54,10 @@ pub(super) fn back_up(config: &Config, file: &Path) -> Result<(), Failure> {
     folder.map_err(failed)?;
     let Counts { members, channels, messages } = counts;
     log::answer(format_args!(
-        "{shown}: whole and checked: {members} members, {channels} channels, {messages} messages, \
-         {size} bytes"
+        "{shown}: whole and checked: {}, {}, {}, {size} bytes",
+        counted(members, "member"),
+        counted(channels, "channel"),
+        counted(messages, "message"),
     ));
     source.note_backup(now_s()).map_err(|refusal| {
         refused(&format!(
