@@ -20,7 +20,12 @@ const FAULT_INTERVAL: Duration = Duration::from_secs(1);
 /// Writes one line, or drops it where standard error is closed or takes nothing now: nobody
 /// waits for whoever reads the log.
 pub fn line(text: impl fmt::Display) {
-    let mut line = text.to_string();
+    // What is told of may hold anything: one line all the same, and nothing that a terminal obeys.
+    let escape = |letter: char| match letter.is_control() {
+        true => letter.escape_default().to_string(),
+        false => letter.to_string(),
+    };
+    let mut line: String = text.to_string().chars().map(escape).collect();
     while line.len() > LINE_BYTES_MAX {
         line.pop();
     }

@@ -266,9 +266,16 @@ def full_disk(place, unshare):
             assert answer == {"command": "send", "label": "send", "status": 500}, answer
         began, count = time.monotonic(), 0
         while time.monotonic() < began + 2:
-            assert place.send(alice, "short")["status"] == 500
-            count += 1
-        assert carol.try_ask("register", uname="carol", passwd="wonderland")["status"] == 500
+            # A log that is emptied meanwhile gives some room back, for a while.
+            answer = place.send(alice, "short")
+            if answer["status"] == 200:
+                good.append(answer["message"])
+            else:
+                assert answer["status"] == 500, answer
+                count += 1
+        assert count > 0
+        registered = carol.try_ask("register", uname="carol", passwd="wonderland")["status"]
+        assert registered in (200, 500), registered
         # Reading, and what needs nothing else, goes on.
         assert place.history(alice) == good[-500:]
         place.login(server).ask("get_metadata")
@@ -280,7 +287,8 @@ def full_disk(place, unshare):
         # There is room again.
         Path(f"/proc/{server.pid}/root{disk}/filler").unlink()
         good.append(place.send(alice, LONG)["message"])
-        carol.ask("register", uname="carol", passwd="wonderland")
+        if registered == 500:
+            carol.ask("register", uname="carol", passwd="wonderland")
         assert place.history(alice) == good[-500:]
         assert set(told(bob)) <= set(good), "told of what is not there"
         server.stop()

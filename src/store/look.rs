@@ -14,7 +14,9 @@ use std::time::{Duration, Instant, SystemTime};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::log;
-use crate::store::schema::{APPLICATION_ID, BUSY_TIMEOUT, OpenError, VERSION};
+use crate::store::schema::{
+    APPLICATION_ID, BUSY_TIMEOUT, INIT, OpenError, VERSION, refuse_foreign_log,
+};
 
 /// Looks at most, while others are writing; and how long the next one waits.
 const LOOKS_MAX: u32 = 5;
@@ -23,6 +25,8 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(200);
 const CHECK_STEPS: i32 = 10_000;
 /// A database is one page at least, and that is the smallest.
 const DATABASE_BYTES_MIN: u64 = 512;
+/// Faults that are told of; a damaged database can have thousands.
+const FAULTS_MAX: usize = 5;
 /// The newest version of older servers' databases.
 const OLDER_VERSION_MAX: i64 = 5;
 /// What older servers' databases have had from the first on.
@@ -78,34 +82,51 @@ fn stamps(file: &Path) -> [Option<(u64, SystemTime)>; 3] {
 }
 
 fn look_once(file: &Path, timeout: Duration) -> Result<Found, OpenError> {
-    let (wal, journal) = (beside(file, "-wal"), beside(file, "-journal"));
-    match bytes(file) {
-        0 if bytes(&wal) == 0 => return Ok(Found::Empty),
-        0 => return Err(OpenError::Damaged("it is empty, but its -wal is not".to_owned())),
-        // SQLite would take it for empty.
-        1..DATABASE_BYTES_MIN => return Err(OpenError::Foreign),
-        DATABASE_BYTES_MIN.. => {}
-    }
-    let folder = Folder::make(beside(file, ".look")).map_err(OpenError::Io)?;
-    let shown = folder.shown();
-    let mut flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
-    if bytes(&journal) > 0 {
-        // What a crash left half done has to be undone before anything can be told.
-        fs::copy(&journal, beside(&shown, "-journal")).map_err(OpenError::Io)?;
-        fs::copy(file, &shown).map_err(OpenError::Io)?;
-        flags = OpenFlags::SQLITE_OPEN_READ_WRITE;
-    } else if fs::hard_link(file, &shown).is_err() {
-        // Not every file system can.
-        fs::copy(file, &shown).map_err(OpenError::Io)?;
-    }
-    if bytes(&wal) > 0 {
-        fs::copy(&wal, beside(&shown, "-wal")).map_err(OpenError::Io)?;
-    }
-    let connection = Connection::open_with_flags(&shown, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    let found = identify(&connection)?;
-    check_whole(&connection, timeout)?;
+    let Some(view) = View::open(file)? else { return Ok(Found::Empty) };
+    let found = identify(&view.connection)?;
+    check_whole(&view.connection, found, timeout)?;
     Ok(found)
+}
+
+/// A connection that reads a database of which nobody else has a connection, through another name.
+pub(super) struct View {
+    pub(super) connection: Connection,
+    /// Last, since fields are dropped in their order.
+    _folder: Folder,
+}
+
+impl View {
+    /// `None` where there is nothing in it yet.
+    pub(super) fn open(file: &Path) -> Result<Option<Self>, OpenError> {
+        let (wal, journal) = (beside(file, "-wal"), beside(file, "-journal"));
+        match bytes(file) {
+            0 if bytes(&wal) == 0 => return Ok(None),
+            0 => return Err(OpenError::Damaged("it is empty, but its -wal is not".to_owned())),
+            // SQLite would take it for empty.
+            1..DATABASE_BYTES_MIN => return Err(OpenError::Foreign),
+            DATABASE_BYTES_MIN.. => {}
+        }
+        refuse_foreign_log(file)?;
+        let folder = Folder::make(beside(file, ".look")).map_err(OpenError::Io)?;
+        let shown = folder.shown();
+        let mut flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
+        if bytes(&journal) > 0 {
+            // What a crash left half done has to be undone before anything can be told.
+            fs::copy(&journal, beside(&shown, "-journal")).map_err(OpenError::Io)?;
+            fs::copy(file, &shown).map_err(OpenError::Io)?;
+            flags = OpenFlags::SQLITE_OPEN_READ_WRITE;
+        } else if fs::hard_link(file, &shown).is_err() {
+            // Not every file system can.
+            fs::copy(file, &shown).map_err(OpenError::Io)?;
+        }
+        if bytes(&wal) > 0 {
+            fs::copy(&wal, beside(&shown, "-wal")).map_err(OpenError::Io)?;
+        }
+        let connection =
+            Connection::open_with_flags(&shown, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        Ok(Some(Self { connection, _folder: folder }))
+    }
 }
 
 /// What a database is. Fails on one that is not ours, or newer; changes nothing.
@@ -149,27 +170,61 @@ pub(super) fn list_columns(connection: &Connection, table: &str) -> rusqlite::Re
     statement.query_map([table], |row| row.get(0))?.collect()
 }
 
-/// Fails where SQLite finds the structure broken within that time.
-fn check_whole(connection: &Connection, timeout: Duration) -> Result<(), OpenError> {
+/// Fails where the database is found broken within that time.
+fn check_whole(connection: &Connection, found: Found, timeout: Duration) -> Result<(), OpenError> {
     let deadline = Instant::now() + timeout;
     connection.progress_handler(CHECK_STEPS, Some(move || Instant::now() > deadline));
-    let mut statement = connection.prepare("PRAGMA quick_check")?;
-    let complaints: rusqlite::Result<Vec<String>> =
-        statement.query_map([], |row| row.get(0))?.collect();
-    let complaints = match complaints {
+    match list_faults(connection, found) {
         Err(error) if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) => {
             let seconds = timeout.as_secs();
             log::line(format_args!("the database was checked for {seconds} s, and not to its end"));
-            return Ok(());
+            Ok(())
         }
-        complaints => complaints?,
-    };
-    // Older servers' columns hold whatever they were given; that breaks nothing.
-    let is_damage = |text: &&String| *text != "ok" && !text.starts_with("NULL value in ");
-    match complaints.iter().find(is_damage) {
-        Some(text) => Err(OpenError::Damaged(text.lines().last().unwrap_or_default().to_owned())),
-        None => Ok(()),
+        faults => match faults?.into_iter().next_back() {
+            Some(fault) => Err(OpenError::Damaged(fault)),
+            None => Ok(()),
+        },
     }
+}
+
+/// What is broken in a database: in SQLite's words, or rows, tables and columns that are not there.
+/// The first few faults.
+pub(super) fn list_faults(connection: &Connection, found: Found) -> rusqlite::Result<Vec<String>> {
+    let list = |sql: &str| -> rusqlite::Result<Vec<String>> {
+        let mut statement = connection.prepare(sql)?;
+        let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
+        // Older servers' columns hold whatever they were given; that breaks nothing.
+        let is_fault = |text: &String| text != "ok" && !text.starts_with("NULL value in ");
+        rows.filter(|row| row.as_ref().map_or(true, is_fault)).take(FAULTS_MAX).collect()
+    };
+    let mut faults = list("PRAGMA integrity_check")?;
+    // Nor do older servers' keys, that name tables which are gone.
+    let Found::Ours(version) = found else { return Ok(faults) };
+    if faults.is_empty() && version == VERSION {
+        let newest = Connection::open_in_memory()?;
+        newest.execute_batch(INIT)?;
+        for (table, columns) in list_tables(&newest)? {
+            let there = list_columns(connection, &table)?;
+            let missing = columns.iter().filter(|column| !there.contains(column));
+            faults.extend(missing.map(|column| format!("there is no {table}.{column}")));
+        }
+    }
+    if faults.is_empty() {
+        faults = list(
+            "SELECT format('rows of %s that refer to %s that are not there: %d', [table], parent,
+                 count(*)) FROM pragma_foreign_key_check GROUP BY [table], parent",
+        )?;
+    }
+    Ok(faults)
+}
+
+/// All tables with their columns.
+fn list_tables(connection: &Connection) -> rusqlite::Result<Vec<(String, Vec<String>)>> {
+    let mut names = connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'")?;
+    let names = names.query_map([], |row| row.get::<_, String>(0))?;
+    names
+        .map(|name| name.and_then(|name| Ok((name.clone(), list_columns(connection, &name)?))))
+        .collect()
 }
 
 /// A folder to look in, gone when this is dropped. Whoever looks holds the server's lock, so there
@@ -181,7 +236,10 @@ impl Folder {
     fn make(path: PathBuf) -> io::Result<Self> {
         let folder = Self(path);
         folder.remove();
-        DirBuilder::new().mode(0o700).create(&folder.0)?;
+        let made = DirBuilder::new().mode(0o700).create(&folder.0);
+        made.map_err(|error| {
+            io::Error::new(error.kind(), format!("{}: {error}", folder.0.display()))
+        })?;
         Ok(folder)
     }
 
@@ -223,9 +281,9 @@ mod tests {
             .unwrap();
         // The last row is wrong for a strict column of text: seen, where there is time.
         assert!(matches!(
-            check_whole(&connection, Duration::from_secs(60)),
+            check_whole(&connection, Found::Older(0), Duration::from_secs(60)),
             Err(OpenError::Damaged(_))
         ));
-        assert!(check_whole(&connection, Duration::ZERO).is_ok());
+        assert!(check_whole(&connection, Found::Older(0), Duration::ZERO).is_ok());
     }
 }

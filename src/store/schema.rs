@@ -24,7 +24,7 @@ pub(super) const VERSION: i64 = 3;
 /// How long a statement waits for another process (the owner's command line).
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// What is said when it was in vain.
-pub(super) const BUSY: &str = "another program has kept the database locked for 5 s; try again";
+pub(super) const BUSY: &str = "another program holds the database; try again";
 /// How long a server waits for the lock, and how often it looks.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 const LOCK_INTERVAL: Duration = Duration::from_millis(50);
@@ -53,6 +53,8 @@ pub(super) enum OpenError {
     UnknownOlder(i64),
     /// A database of an older server of ours, which is running.
     InUseByOlder(i64),
+    /// A database of an older server, which the next start takes over.
+    NotTakenOver,
     /// A copy that was put back beside the log of what was there before.
     ForeignLog,
     /// The copy that is set aside before a migration could not be made.
@@ -90,6 +92,9 @@ impl fmt::Display for OpenError {
             Self::InUseByOlder(version) => {
                 write!(formatter, "a server with schema {version} is using it; restart that one")
             }
+            Self::NotTakenOver => formatter.write_str(
+                "an older server's; the next start takes it over, and sets a copy aside",
+            ),
             Self::ForeignLog => formatter.write_str(
                 "a backup that was put back; remove the files ending in -wal and -shm beside it",
             ),
@@ -205,10 +210,27 @@ pub(super) fn prepare(location: &Location) -> Result<(), OpenError> {
 
 /// The writing connection, whatever schema of ours it has.
 pub(super) fn open_any(location: &Location) -> Result<Connection, OpenError> {
+    if let (Location::File(file), false) = (location, is_in_use(location)?) {
+        // Order: nothing may be touched before it was looked at, whatever is done to it then.
+        look(file, ERRAND_CHECK_TIMEOUT)?;
+    }
     let connection = connect_writer(location)?;
     match identify(&connection)? {
         Found::Ours(_) => Ok(connection),
-        Found::Empty | Found::Older(_) => Err(OpenError::Foreign),
+        Found::Older(_) => Err(OpenError::NotTakenOver),
+        Found::Empty => Err(OpenError::Foreign),
+    }
+}
+
+/// Whether a server has it, or an errand that brings the schema up to date.
+///
+/// *Order:* before this process has a connection to the file.
+pub(super) fn is_in_use(location: &Location) -> Result<bool, OpenError> {
+    let Location::File(path) = location else { return Ok(false) };
+    let file = File::open(path).map_err(OpenError::Io)?;
+    match flock(&file, FlockOperation::NonBlockingLockShared) {
+        Err(Errno::WOULDBLOCK) => Ok(true),
+        outcome => outcome.map(|()| false).map_err(|error| OpenError::Io(error.into())),
     }
 }
 
@@ -241,7 +263,7 @@ fn connect_writer(location: &Location) -> Result<Connection, OpenError> {
 /// that of another, and would destroy what was put back.
 ///
 /// *Order:* before this process has a connection to the file.
-fn refuse_foreign_log(file: &Path) -> Result<(), OpenError> {
+pub(super) fn refuse_foreign_log(file: &Path) -> Result<(), OpenError> {
     let mut log = file.as_os_str().to_owned();
     log.push("-wal");
     if !fs::metadata(log).is_ok_and(|log| log.len() > 0) {

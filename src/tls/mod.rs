@@ -28,6 +28,10 @@ use crate::log;
 pub(crate) use certificate::Certificate;
 pub(crate) use renewal::{LOOK_INTERVAL, Offers, Renewal};
 
+/// What a PEM file says of a key that needs a passphrase (RFC 1421 and RFC 7468).
+const ENCRYPTED: &[u8] = b"ENCRYPTED";
+const UNSUPPORTED_KEY: &str = "not of a supported kind: ECDSA on P-256 or P-384, RSA of 2,048 bits \
+                               or more, Ed25519";
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Ten years, leap days included. Clients of today do not check it; a person would not renew.
 const SELF_SIGNED_LIFETIME: Duration = Duration::from_secs(3652 * 24 * 60 * 60);
@@ -95,9 +99,9 @@ impl Paths {
         let chain = parse_chain(&contents.chain).map_err(|problem| self.chain_is(problem))?;
         let leaf = chain.first().ok_or_else(|| self.chain_is("no certificate in it"))?;
         let certificate = Certificate::read(leaf).map_err(|problem| self.chain_is(problem))?;
-        let key =
-            PrivateKeyDer::from_pem_slice(&contents.key).map_err(|problem| self.key_is(problem))?;
-        let key = sign::any_supported_type(&key).map_err(|problem| self.key_is(problem))?;
+        let key = PrivateKeyDer::from_pem_slice(&contents.key)
+            .map_err(|_| self.key_is(unreadable_key(&contents.key)))?;
+        let key = sign::any_supported_type(&key).map_err(|_| self.key_is(UNSUPPORTED_KEY))?;
         let certified = CertifiedKey::new(chain.clone(), key);
         let chain_file = self.chain.display();
         match certified.keys_match() {
@@ -150,7 +154,14 @@ fn read_file(path: &Path) -> io::Result<Vec<u8>> {
 
 fn parse_chain(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     let chain = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
-    chain.map_err(|problem| problem.to_string())
+    chain.map_err(|_| "not whole, or no PEM".to_owned())
+}
+
+fn unreadable_key(pem: &[u8]) -> &'static str {
+    if pem.windows(ENCRYPTED.len()).any(|bytes| bytes == ENCRYPTED) {
+        return "it is encrypted, and there is nobody to ask; `openssl pkey` writes it without that";
+    }
+    "there is no whole private key in it"
 }
 
 /// For localhost, the machine's name and the loopback addresses, ten years.

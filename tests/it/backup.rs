@@ -267,7 +267,10 @@ fn a_damaged_database_is_said_and_the_older_backup_stays() {
         let mut file = fs::OpenOptions::new().write(true).open(path(&folder, "aster.db")).unwrap();
         file.seek(SeekFrom::Start((page - 1) * 4096)).unwrap();
         file.write_all(&[0xa5; 4096]).unwrap();
-        let log = refused(&folder, "b");
+        let before_it = folder.read("aster.db");
+        let (code, output, log) = errand(&folder, &["backup", "b"], "");
+        assert_eq!((code, output.as_str()), (Some(2), ""), "{log}");
+        assert_eq!(folder.read("aster.db"), before_it);
         assert!(log.contains("damaged") || log.contains("malformed"), "{table}: {log}");
         assert_eq!(folder.read("b"), before);
         assert!(!folder.has("b.draft"));

@@ -40,7 +40,6 @@ impl Older<'_> {
             };
             let is_unknown = password == UNKNOWN_PASSWORD;
             this.count_mended("unreadable passwords (give new ones)", is_unknown);
-            this.count_mended("members whose first login sets their password", password.is_empty());
             this.insert_member(&older, new, pfp, password).map(drop)
         })
     }

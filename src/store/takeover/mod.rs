@@ -33,6 +33,9 @@ const CACHE_KIB: i64 = 64 << 10;
 /// Compared at a time, when a copy may be there already.
 const COMPARED_BYTES: usize = 1 << 16;
 
+/// Names in one line of the log.
+const NAMES_MAX: i64 = 50;
+
 /// Takes over what `file` holds. `locked` is that file, open for as long as the process holds the
 /// server's lock.
 pub(super) fn run(file: &Path, locked: &File, version: i64) -> Result<(), OpenError> {
@@ -74,10 +77,25 @@ pub(super) fn run(file: &Path, locked: &File, version: i64) -> Result<(), OpenEr
     if !mended.is_empty() {
         log::line(format_args!("in taking over: {}", list(mended)));
     }
+    let open = list_without_password(&connection)?;
+    if !open.is_empty() {
+        log::line(format_args!(
+            "without a password, which whoever logs in first sets: {}; `aster-server passwd NAME` \
+             sets it before",
+            open.join(", ")
+        ));
+    }
     // Pages that the older server had freed still hold what they held. No harm where there is no
     // room for that.
     connection.execute_batch("VACUUM").ok();
     Ok(())
+}
+
+/// Members whose first login sets their password, as far as a line holds them.
+fn list_without_password(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let sql = "SELECT iif(EXISTS (SELECT 1 FROM member_groups WHERE member_uuid = uuid),
+               name || ' (in a group)', name) FROM members WHERE password = '' LIMIT ?1";
+    connection.prepare(sql)?.query_map([NAMES_MAX], |row| row.get(0))?.collect()
 }
 
 /// Everything but SQLite's own.

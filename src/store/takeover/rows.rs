@@ -220,7 +220,12 @@ impl<'c> Older<'c> {
 
     /// Older servers count as read what is not later than the mark's date.
     fn take_marks(&mut self) -> Result<(), OpenError> {
-        self.new.execute_batch("CREATE INDEX by_date ON messages (channel_uuid, date)")?;
+        // Clocks were set back at times. `since`: the earliest date from there on, which only grows.
+        self.new.execute_batch(
+            "CREATE TEMP TABLE places AS SELECT channel_uuid, seq,
+                 min(date) OVER (PARTITION BY channel_uuid ORDER BY seq DESC) AS since FROM messages;
+             CREATE INDEX temp.places_by_since ON places (channel_uuid, since, seq)",
+        )?;
         let columns = ["user_uuid", "channel_uuid", "date"];
         self.for_each("last_read_messages", columns, "", |this, [member, channel, date]| {
             let ids = (this.members.find(&member), this.channels.find(&channel), integer(&date));
@@ -231,12 +236,12 @@ impl<'c> Older<'c> {
             this.insert(
                 "read marks",
                 "INSERT OR IGNORE INTO read_marks (member_uuid, channel_uuid, date, seq)
-                 VALUES (?1, ?2, ?3, coalesce((SELECT seq FROM messages
-                 WHERE channel_uuid = ?2 AND date <= ?3 ORDER BY date DESC, seq DESC LIMIT 1), 0))",
+                 VALUES (?1, ?2, ?3, coalesce((SELECT seq FROM places
+                 WHERE channel_uuid = ?2 AND since <= ?3 ORDER BY since DESC, seq DESC LIMIT 1), 0))",
                 [member, channel, date],
             )
         })?;
-        Ok(self.new.execute_batch("DROP INDEX by_date")?)
+        Ok(self.new.execute_batch("DROP TABLE places")?)
     }
 }
 
