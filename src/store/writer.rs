@@ -218,7 +218,7 @@ impl<P: Fn(Vec<Change>)> State<P> {
         // The first look, so that later ones have something to compare with.
         self.commit_together(&mut jobs);
         loop {
-            match orders.recv_timeout(NOTICE_INTERVAL) {
+            match orders.recv_timeout(self.traces.interval(NOTICE_INTERVAL)) {
                 Ok(Order::Run(job)) => jobs.push(job),
                 Err(RecvTimeoutError::Timeout) => {
                     self.wipe_traces(true);

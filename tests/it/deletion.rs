@@ -5,8 +5,10 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rusqlite::Connection;
 use serde_json::{Value, json};
 
+use crate::model::chance::Chance;
 use crate::support::DEADLINE;
 use crate::support::client::Client;
 use crate::support::server::{Folder, Server};
@@ -96,6 +98,41 @@ fn what_is_deleted_or_replaced_is_soon_in_no_file() {
     server.stop("TERM");
     wait_until_gone(&server.folder, &gone);
     assert_eq!(files_with(&server.folder, kept), ["aster.db"]);
+}
+
+#[test]
+fn what_sqlite_leaves_behind_of_moved_rows_is_cleared_too() {
+    let mut server = Server::start_in(Folder::prepared_in_memory(), json!({}));
+    let mut alice = server.member("alice");
+    let general = alice.general();
+    let mut chance = Chance::new(43);
+    let mut gone = Vec::new();
+    // An edit that no longer fits makes SQLite share rows out anew among pages.
+    for trial in 0..150 {
+        let mut said: Vec<(i64, String)> = (0..chance.between(8, 30))
+            .map(|number| {
+                let word = format!("moved{trial:03}n{number:02}z");
+                let content = format!("{word} {}", "a".repeat(chance.between(100, 900)));
+                (send(&mut alice, general, &content, None), word)
+            })
+            .collect();
+        let (edited, word) = said.remove(chance.below(said.len()));
+        let content = "b".repeat(chance.between(500, 3000));
+        alice.must(json!({"command": "edit", "message": edited, "new_content": content}));
+        gone.push(word);
+        for _ in 0..said.len() / 2 {
+            let (deleted, word) = said.remove(chance.below(said.len()));
+            alice.must(json!({"command": "delete", "message": deleted}));
+            gone.push(word);
+        }
+    }
+    wait_until_gone(&server.folder, &gone);
+    server.stop("TERM");
+    wait_until_gone(&server.folder, &gone);
+    let database = Connection::open(server.folder.path().join("aster.db")).unwrap();
+    let verdict: String =
+        database.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(verdict, "ok");
 }
 
 #[test]
