@@ -5,13 +5,19 @@
 //! What waits is at most `WAITING_BYTES_MAX` and what is being made, and a member's part of it
 //! `MEMBER_BYTES_MAX` and one answer. Past it no large answer is begun until somebody has read, or
 //! has taken nothing for `STALLED_TIMEOUT` and is cut off. Nobody is, however slow, while there
-//! is room.
+//! is room. Short answers are bounded by the member's part only.
+//!
+//! # Order
+//! Members of whom nothing waits come before those who have something to read; among themselves
+//! both come as they asked. Who is past its own part holds up nobody.
 
 use std::collections::HashMap;
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::id::MemberId;
 use crate::log;
@@ -25,7 +31,7 @@ const MEMBER_BYTES_MAX: usize = 16 << 20;
 const MADE_AT_ONCE_MAX: usize = 2;
 /// How long a client may take nothing while others have no room.
 const STALLED_TIMEOUT: Duration = Duration::from_secs(5);
-/// How often those who wait for room look for who has stalled.
+/// How often those who wait look for who has stalled, and whether their own client is there.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Shared by all clients' threads.
@@ -37,9 +43,27 @@ pub(crate) struct LargeAnswers {
 
 #[derive(Default)]
 struct State {
-    being_made: usize,
+    /// In the order in which they asked.
+    queue: Vec<Asker>,
+    being_made: Vec<Asker>,
     /// By their sockets, which are open while they are in here.
     waiting: HashMap<RawFd, Waiting>,
+}
+
+/// Whose answer is to be made. One connection asks for one thing at a time.
+struct Asker {
+    socket: RawFd,
+    member: MemberId,
+    length: Length,
+}
+
+/// What an answer needs before it is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Length {
+    /// Room in the member's part.
+    Short,
+    /// Room in the whole too, and a turn.
+    Long,
 }
 
 struct Waiting {
@@ -52,15 +76,32 @@ struct Waiting {
 
 impl LargeAnswers {
     /// Waits for its turn, and until there is room. The answer may be made until what is returned
-    /// is dropped; then it is on its way, and what is left of it waits.
-    pub(crate) fn begin(&self, member: MemberId) -> Making<'_> {
+    /// is dropped; then it is on its way, and what is left of it waits. `None` if the client hung
+    /// up meanwhile, or the server on it.
+    pub(crate) fn begin(
+        &self,
+        member: MemberId,
+        client: &TcpStream,
+        length: Length,
+    ) -> Option<Making<'_>> {
+        let socket = client.as_raw_fd();
         let mut state = self.lock();
-        while !state.has_room(member) || state.being_made >= MADE_AT_ONCE_MAX {
+        state.queue.push(Asker { socket, member, length });
+        self.let_begin(&mut state);
+        while !state.being_made.iter().any(|asker| asker.socket == socket) {
             let waited = self.changed.wait_timeout(state, LOOK_INTERVAL);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            // One looks for all.
+            if state.queue.first().is_some_and(|first| first.socket == socket) {
+                self.let_begin(&mut state);
+            }
+            let place = state.queue.iter().position(|asker| asker.socket == socket);
+            if let Some(place) = place.filter(|_| has_hung_up(client)) {
+                state.queue.remove(place);
+                return None;
+            }
         }
-        state.being_made += 1;
-        Making(self)
+        Some(Making { answers: self, socket })
     }
 
     /// What waits of an answer to this client from here on, until what is returned is dropped.
@@ -76,41 +117,87 @@ impl LargeAnswers {
         Wait { answers: self, socket }
     }
 
+    /// Lets those begin for whom there is room now. Where there is none, ends those in the way who
+    /// take nothing, as many as it needs.
+    fn let_begin(&self, state: &mut State) {
+        while !state.queue.is_empty() && (state.begin_next() || state.end_stalled()) {
+            self.changed.notify_all();
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
-    /// Whether another answer may wait, for this member. Where it may not, ends those in its way
-    /// who take nothing, as many as it needs.
-    fn has_room(&mut self, member: MemberId) -> bool {
-        loop {
-            let is_own = |waiting: &Waiting| waiting.member == Some(member);
-            let own = self.waiting.values().filter(|waiting| is_own(waiting));
-            let is_own_full = own.map(|waiting| waiting.bytes).sum::<usize>() > MEMBER_BYTES_MAX;
-            let bytes: usize = self.waiting.values().map(|waiting| waiting.bytes).sum();
-            if !is_own_full && bytes <= WAITING_BYTES_MAX {
-                return true;
+    /// Whether somebody could begin.
+    fn begin_next(&mut self) -> bool {
+        let (all_bytes, member_bytes) = self.count();
+        let own_bytes = |asker: &Asker| member_bytes.get(&asker.member).copied().unwrap_or(0);
+        let long_count = self.being_made.iter().filter(|it| it.length == Length::Long).count();
+        let has_turn = long_count < MADE_AT_ONCE_MAX && all_bytes <= WAITING_BYTES_MAX;
+        let may_begin = |asker: &Asker| {
+            (asker.length == Length::Short || has_turn)
+                && own_bytes(asker) <= MEMBER_BYTES_MAX
+                // What is made is not counted yet.
+                && !self.being_made.iter().any(|made| made.member == asker.member)
+        };
+        let ready = self.queue.iter().enumerate().filter(|(_, asker)| may_begin(asker));
+        // Of those that are alike, the first.
+        let next = ready.min_by_key(|(_, asker)| own_bytes(asker) > 0).map(|(place, _)| place);
+        self.being_made.extend(next.map(|place| self.queue.remove(place)));
+        next.is_some()
+    }
+
+    /// Whether somebody was in the way of one who asks, took nothing, and is cut off.
+    fn end_stalled(&mut self) -> bool {
+        let (all_bytes, member_bytes) = self.count();
+        let is_in_the_way = |waiting: &Waiting| {
+            self.queue.iter().any(|asker| match member_bytes.get(&asker.member) {
+                Some(&bytes) if bytes > MEMBER_BYTES_MAX => waiting.member == Some(asker.member),
+                _ => asker.length == Length::Long && all_bytes > WAITING_BYTES_MAX,
+            })
+        };
+        let stalled = self.waiting.iter().filter(|(_, it)| it.moved.elapsed() >= STALLED_TIMEOUT);
+        let in_the_way = stalled.filter(|(_, waiting)| is_in_the_way(waiting));
+        let slowest = in_the_way.min_by_key(|(_, waiting)| waiting.moved);
+        let Some((&socket, waiting)) = slowest else { return false };
+        log::line("closed a client that did not read its answer");
+        waiting.socket.shutdown(Shutdown::Both).ok();
+        self.waiting.remove(&socket).is_some()
+    }
+
+    /// The bytes that wait, of all and of each member.
+    fn count(&self) -> (usize, HashMap<MemberId, usize>) {
+        let mut member_bytes = HashMap::new();
+        for waiting in self.waiting.values() {
+            if let Some(member) = waiting.member {
+                *member_bytes.entry(member).or_default() += waiting.bytes;
             }
-            let in_the_way = self.waiting.iter().filter(|(_, it)| !is_own_full || is_own(it));
-            let slowest = in_the_way.min_by_key(|(_, waiting)| waiting.moved);
-            let stalled = slowest.filter(|(_, it)| it.moved.elapsed() >= STALLED_TIMEOUT);
-            let Some((&socket, waiting)) = stalled else { return false };
-            log::line("closed a client that did not read its answer");
-            waiting.socket.shutdown(Shutdown::Both).ok();
-            self.waiting.remove(&socket);
         }
+        (self.waiting.values().map(|waiting| waiting.bytes).sum(), member_bytes)
     }
 }
 
-/// The turn to make a large answer.
-pub(crate) struct Making<'a>(&'a LargeAnswers);
+/// Whether the client sends nothing more, is gone, or was hung up on.
+fn has_hung_up(client: &TcpStream) -> bool {
+    // Failures are looked for unasked.
+    let mut socket = [PollFd::new(client, PollFlags::RDHUP)];
+    poll(&mut socket, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+}
+
+/// The turn to make an answer.
+pub(crate) struct Making<'a> {
+    answers: &'a LargeAnswers,
+    socket: RawFd,
+}
 
 impl Drop for Making<'_> {
     fn drop(&mut self) {
-        self.0.lock().being_made -= 1;
-        self.0.changed.notify_all();
+        let mut state = self.answers.lock();
+        state.being_made.retain(|asker| asker.socket != self.socket);
+        self.answers.let_begin(&mut state);
     }
 }
 
@@ -123,16 +210,18 @@ pub(crate) struct Wait<'a> {
 impl Wait<'_> {
     /// The client took something: so much is left.
     pub(crate) fn move_on(&self, bytes: usize) {
-        if let Some(waiting) = self.answers.lock().waiting.get_mut(&self.socket.as_raw_fd()) {
+        let mut state = self.answers.lock();
+        if let Some(waiting) = state.waiting.get_mut(&self.socket.as_raw_fd()) {
             (waiting.bytes, waiting.moved) = (bytes, Instant::now());
         }
-        self.answers.changed.notify_all();
+        self.answers.let_begin(&mut state);
     }
 }
 
 impl Drop for Wait<'_> {
     fn drop(&mut self) {
-        self.answers.lock().waiting.remove(&self.socket.as_raw_fd());
-        self.answers.changed.notify_all();
+        let mut state = self.answers.lock();
+        state.waiting.remove(&self.socket.as_raw_fd());
+        self.answers.let_begin(&mut state);
     }
 }

@@ -26,13 +26,16 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg, sockopt};
 use rustls::{ServerConfig, ServerConnection};
 
-use crate::answers::LargeAnswers;
+use crate::answers::{LargeAnswers, Making};
 use crate::error::Disconnect;
 use crate::id::MemberId;
 use crate::pieces::{PIECE_BYTES, Pieces};
 
 /// Ciphertext read at once.
 const READ_BYTES: usize = 4096;
+/// How often a client that is slow to take its answers is tried: poll tells only when a third of
+/// the kernel's buffer is free, which may take a slow reader minutes.
+const DRAIN_INTERVAL: Duration = Duration::from_millis(250);
 /// How long a farewell waits for a client to take what is left, and to hang up.
 const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
 /// Bytes that a farewell reads past; whoever still sends then does not listen.
@@ -136,6 +139,11 @@ impl Connection {
         Ok(())
     }
 
+    /// The client's end, to look at and not to read from or write to.
+    pub(crate) fn socket(&self) -> &TcpStream {
+        &self.socket
+    }
+
     /// The client's thread. Writes an answer; what the kernel does not take waits.
     pub(crate) fn answer(&self, plaintext: &Pieces) -> Result<(), Disconnect> {
         let mut tls = self.lock();
@@ -144,18 +152,19 @@ impl Connection {
 
     /// The client's thread. When the client is slow to take its answers, waits for it, so that a
     /// client that asks and does not read slows itself only. `answers` counts what waits for this
-    /// member's clients.
+    /// member's clients; `making` ends once it does.
     pub(crate) fn drain(
         &self,
         answers: &LargeAnswers,
+        mut making: Option<Making<'_>>,
         member: Option<MemberId>,
         deadline: Option<Instant>,
     ) -> Result<(), Disconnect> {
-        let mut wait = None;
+        let (mut wait, mut sent_before) = (None, 0);
         loop {
             let mut tls = self.lock();
             tls.backlog.send(&self.socket)?;
-            let left_bytes = tls.backlog.answer_bytes;
+            let (left_bytes, sent_bytes) = (tls.backlog.answer_bytes, tls.backlog.sent_bytes);
             drop(tls);
             // To the last byte: nobody else would send the rest.
             if left_bytes == 0 {
@@ -163,9 +172,17 @@ impl Connection {
             }
             match &wait {
                 None => wait = Some(answers.wait(member, &self.socket, left_bytes)),
-                Some(wait) => wait.move_on(left_bytes),
+                Some(wait) if sent_bytes != sent_before => wait.move_on(left_bytes),
+                Some(_) => {}
             }
-            self.wait_for(PollFlags::OUT, deadline)?;
+            drop(making.take());
+            sent_before = sent_bytes;
+            let next = Instant::now() + DRAIN_INTERVAL;
+            let until = deadline.map_or(next, |deadline| deadline.min(next));
+            match self.wait_for(PollFlags::OUT, Some(until)) {
+                Err(Disconnect::TimedOut) if until == next => {}
+                outcome => outcome?,
+            }
         }
     }
 
@@ -298,6 +315,8 @@ struct Backlog {
     segments: VecDeque<Segment>,
     answer_bytes: usize,
     event_bytes: usize,
+    /// Bytes that waited and were sent since, of both kinds.
+    sent_bytes: u64,
 }
 
 #[derive(Debug)]
@@ -350,6 +369,7 @@ impl Backlog {
                 break;
             }
             first.sent_bytes += sent_bytes;
+            self.sent_bytes += sent_bytes as u64;
             let kind = first.kind;
             *self.count(kind) -= sent_bytes;
         }

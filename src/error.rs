@@ -49,6 +49,8 @@ pub enum Refusal {
     MethodNotAllowed,
     /// The name is taken.
     Conflict,
+    /// The client hung up while it waited, or the server on it. Nothing was done.
+    HungUp,
     /// Our own fault, with its cause. Nothing was changed.
     Internal(String),
 }
@@ -68,7 +70,7 @@ impl Refusal {
             Self::NotFound => Status::NotFound,
             Self::MethodNotAllowed => Status::MethodNotAllowed,
             Self::Conflict => Status::Conflict,
-            Self::Internal(_) => Status::InternalError,
+            Self::HungUp | Self::Internal(_) => Status::InternalError,
         }
     }
 }

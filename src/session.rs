@@ -99,7 +99,7 @@ impl Client<'_> {
     /// Answers, and waits until the client has it.
     fn reply(&self, answer: Vec<u8>, deadline: Option<Instant>) -> Result<(), Disconnect> {
         self.connection.answer(&answer.into())?;
-        self.connection.drain(&self.services.answers, None, deadline)
+        self.connection.drain(&self.services.answers, None, None, deadline)
     }
 
     fn page(&self, path: &str, manner: Manner) -> Vec<u8> {
@@ -164,8 +164,8 @@ impl Client<'_> {
                     self.connection.answer(&answer)?;
                     // What waits is encrypted by now; it is not kept twice for a slow client.
                     drop(answer);
-                    session.end_large_answer();
-                    self.connection.drain(&self.services.answers, session.logged_in(), deadline)?;
+                    let (making, member) = (session.end_large_answer(), session.logged_in());
+                    self.connection.drain(&self.services.answers, making, member, deadline)?;
                 }
                 Ok(None) => is_late = !self.wait_for_more(&session, login_deadline)?,
                 Err(violation) => {

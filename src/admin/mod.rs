@@ -97,7 +97,8 @@ impl From<Refusal> for Failure {
             | Refusal::Forbidden
             | Refusal::NotFound
             | Refusal::MethodNotAllowed
-            | Refusal::Conflict => "somebody else was faster; try again".to_owned(),
+            | Refusal::Conflict
+            | Refusal::HungUp => "somebody else was faster; try again".to_owned(),
         })
     }
 }

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
+use crate::answers::Length;
 use crate::commands::{Answer, NoFields, Request, Session, allow};
 use crate::config::{Limits, Registration};
 use crate::error::Refusal;
@@ -207,7 +208,7 @@ pub(super) fn get_metadata(
     session: &mut Session<'_>,
     _: NoFields,
 ) -> Result<Answer<Vec<User>>, Refusal> {
-    session.begin_large_answer()?;
+    session.begin_large_answer(Length::Long)?;
     Ok(Answer { data: session.read(|db, _| db.list_users())? })
 }
 

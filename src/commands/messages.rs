@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::answers::Length;
 use crate::commands::{Answer, Request, Session, allow};
 use crate::config::Limits;
 use crate::error::Refusal;
@@ -12,6 +13,8 @@ use crate::store::{AuditSubject, NewMessage, Page, WriteTx};
 
 /// Messages in one answer to `history` at most; asking for more is asking for this many.
 const HISTORY_MESSAGES_MAX: u32 = 500;
+/// Messages in an answer up to which it waits for nobody but its own member's clients.
+const HISTORY_SHORT_MAX: u32 = 100;
 
 #[derive(Deserialize)]
 pub(super) struct Send {
@@ -84,7 +87,8 @@ pub(super) fn history(
         (None, None) => Page::Newest,
     };
     let num = request.num.min(HISTORY_MESSAGES_MAX);
-    session.begin_large_answer()?;
+    let length = if num > HISTORY_SHORT_MAX { Length::Long } else { Length::Short };
+    session.begin_large_answer(length)?;
     let data = session.read(|db, member| {
         let access = db.access().find_channel(member, request.channel).ok_or(Refusal::NotFound)?;
         // Order: a message that is not there (404) before a permission that is missing (403).

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::answers::{LargeAnswers, Making};
+use crate::answers::{LargeAnswers, Length, Making};
 use crate::broadcaster::{Broadcaster, ConnectionId, Listener, Presence};
 use crate::config::{Config, Limits};
 use crate::connection::Connection;
@@ -308,14 +308,15 @@ impl<'s> Session<'s> {
     }
 
     /// Waits for the turn to make an answer that may be large. Before anything is read for it.
-    fn begin_large_answer(&mut self) -> Result<(), Refusal> {
-        self.large_answer = Some(self.services.answers.begin(self.member()?));
-        Ok(())
+    fn begin_large_answer(&mut self, length: Length) -> Result<(), Refusal> {
+        let (member, socket) = (self.member()?, self.connection.socket());
+        self.large_answer = self.services.answers.begin(member, socket, length);
+        self.large_answer.as_ref().map(|_| ()).ok_or(Refusal::HungUp)
     }
 
-    /// The answer is on its way.
-    pub(crate) fn end_large_answer(&mut self) {
-        self.large_answer = None;
+    /// The answer is on its way: the turn is the caller's to give back.
+    pub(crate) fn end_large_answer(&mut self) -> Option<Making<'s>> {
+        self.large_answer.take()
     }
 
     /// Writes in the member's name: `Forbidden` if they were banned meanwhile. See `Store::write`.

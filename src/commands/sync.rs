@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::answers::Length;
 use crate::commands::{NoFields, Request, Session};
 use crate::config::Limits;
 use crate::error::Refusal;
@@ -83,7 +84,7 @@ struct OwnedServer {
 /// One's list of servers, in its order.
 pub(super) fn sync_get_servers(session: &mut Session<'_>, _: NoFields) -> Result<Servers, Refusal> {
     let user_uuid = session.member()?;
-    session.begin_large_answer()?;
+    session.begin_large_answer(Length::Long)?;
     let servers = session.services.store.read(|db| db.list_sync_servers(user_uuid))?;
     let servers = servers.into_iter().enumerate();
     let servers = servers.map(|(idx, server)| OwnedServer { user_uuid, idx, server });

@@ -199,6 +199,86 @@ fn many_members_who_ask_and_do_not_read_are_cut_off_once_others_have_no_room() {
     ask_and_do_not_read(&names, 1);
 }
 
+/// Ten members ask for 500 messages of 16 KiB on three connections each, and do not read.
+fn thirty_who_do_not_read(server: &Server, channel: i64) -> Vec<Client> {
+    let request = json!({"command": "history", "channel": channel, "num": 500});
+    let names = (0..30).map(|number| format!("deaf {}", number % 10));
+    let mut askers: Vec<Client> = names.map(|name| deaf(server, &name)).collect();
+    askers.iter_mut().for_each(|asker| _ = asker.send(request.clone()));
+    askers
+}
+
+/// With what those ask for, and these members.
+fn server_of_much_to_read(names: &[&str]) -> Server {
+    let folder = Folder::prepared();
+    let mut world = World::open(&folder);
+    world.messages("bob", 500, "general", &"x".repeat(16_000));
+    (0..10).for_each(|number| _ = world.member(&format!("deaf {number}")));
+    names.iter().for_each(|name| _ = world.member(name));
+    drop(world);
+    Server::start_in(folder, json!({}))
+}
+
+#[test]
+fn a_few_messages_are_there_at_once_while_many_ask_for_much_and_do_not_read() {
+    let server = server_of_much_to_read(&[]);
+    let mut bob = server.login("bob");
+    let channel = bob.general();
+    let _askers = thirty_who_do_not_read(&server, channel);
+    let begun = Instant::now();
+    for _ in 0..10 {
+        assert_eq!(bob.history(channel, 1).len(), 1);
+        thread::sleep(Duration::from_millis(100));
+    }
+    println!("{:?} for ten, with a rest after each", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn those_who_wait_their_turn_and_hang_up_wait_no_longer_and_hold_up_no_stop() {
+    let mut server = server_of_much_to_read(&[]);
+    let mut bob = server.login("bob");
+    let channel = bob.general();
+    let mut askers = thirty_who_do_not_read(&server, channel);
+    // By now there is no room; most of them wait for it, and for nobody to be cut off yet.
+    thread::sleep(Duration::from_secs(1));
+    let begun = Instant::now();
+    askers.drain(10..).for_each(|asker| asker.tls.reset());
+    server.wait_for_client_threads(1 + 10);
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    assert_eq!(server.stop("TERM"), Some(0));
+}
+
+#[test]
+fn one_who_reads_slowly_but_steadily_is_not_cut_off_for_those_who_do_not() {
+    let server = server_of_much_to_read(&["slow"]);
+    let mut bob = server.login("bob");
+    let channel = bob.general();
+    let online = |bob: &mut Client| {
+        let response = bob.must(json!({"command": "online"}));
+        response["data"].as_array().unwrap().clone()
+    };
+    let alone = online(&mut bob);
+    let mut slow = server.login("slow");
+    let slow_id = online(&mut bob).into_iter().find(|id| !alone.contains(id)).unwrap();
+    slow.tls.hold(16 << 10);
+    slow.send(json!({"command": "history", "channel": channel, "num": 500}));
+    let _askers = thirty_who_do_not_read(&server, channel);
+    let begun = Instant::now();
+    let mut taken_bytes = 0;
+    // Until somebody is cut off, whenever the server has made as much as may wait.
+    while begun.elapsed() < Duration::from_millis(8500)
+        || count_logged(&server, NO_READER) == 0 && begun.elapsed() < DEADLINE
+    {
+        taken_bytes += slow.tls.read_beneath(2 << 10).unwrap();
+        thread::sleep(Duration::from_millis(100));
+    }
+    println!("{taken_bytes} bytes; {} are cut off", count_logged(&server, NO_READER));
+    assert!(taken_bytes > 80 << 10, "only {taken_bytes} bytes came");
+    assert!(count_logged(&server, NO_READER) > 0, "nobody is cut off");
+    assert!(online(&mut bob).contains(&slow_id), "the slow one is cut off");
+}
+
 /// Writes a byte to each again and again, for so long.
 fn trickle(clients: &mut [Vec<Trickling>], duration: Duration) {
     let until = Instant::now() + duration;

@@ -158,7 +158,17 @@ impl Tls {
 
     /// Makes the system keep as little of what comes, unread, as it can.
     pub fn hold_little(&self) {
-        rustix::net::sockopt::set_socket_recv_buffer_size(&self.stream.sock, 1).unwrap();
+        self.hold(1);
+    }
+
+    /// Makes the system keep about so many bytes of what comes, unread.
+    pub fn hold(&self, bytes: usize) {
+        rustix::net::sockopt::set_socket_recv_buffer_size(&self.stream.sock, bytes).unwrap();
+    }
+
+    /// Reads so many bytes at most, beneath TLS, which is of no use from then on.
+    pub fn read_beneath(&mut self, bytes_max: usize) -> io::Result<usize> {
+        self.stream.sock.read(&mut vec![0; bytes_max])
     }
 
     pub fn connection(&self) -> &ClientConnection {
