@@ -35,6 +35,12 @@ pub(super) fn back_up(config: &Config, file: &Path) -> Result<(), Failure> {
             return Err(refused("the server itself uses this file"));
         }
     }
+    // SQLite would lay what stands in them over the backup.
+    let beside = SIDE_FILES.iter().map(|ending| with_ending(&file, ending));
+    if let Some(side) = beside.into_iter().find(|side| side.exists()) {
+        let problem = format!("remove {} first; it is of another database", side.display());
+        return Err(refused(&problem));
+    }
     if file.exists() && !Head::read(&file).map_err(failed)?.is_ours() {
         return Err(refused("there is something else; it is left as it is"));
     }

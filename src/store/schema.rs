@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
+use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::thread;
@@ -12,6 +13,7 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use crate::id::{draw_uuid, now_ms};
+use crate::log;
 use crate::store::head::Head;
 use crate::store::look::{Found, identify, look};
 use crate::store::{Location, migrations, takeover};
@@ -163,8 +165,14 @@ fn open_within(
 ) -> Result<Connection, OpenError> {
     // Order: nothing may be touched before it was looked at.
     if let (Location::File(file), Some(ServerLock(locked))) = (location, lock) {
-        if let Found::Older(version) = look(file, check_timeout)? {
-            takeover::run(file, locked, version)?;
+        match look(file, check_timeout) {
+            Ok(Found::Older(version)) => takeover::run(file, locked, version)?,
+            Ok(Found::Empty | Found::Ours(_)) => {}
+            // A server that a full disk or a power cut ended is to read again, at least.
+            Err(OpenError::Io(error)) if is_full(&error) && is_ours(file) => {
+                log::line("no room to look the database over before it is opened");
+            }
+            Err(error) => return Err(error),
         }
     }
     let mut connection = connect_writer(location)?;
@@ -181,6 +189,15 @@ fn open_within(
         Found::Older(_) => return Err(OpenError::Foreign),
     }
     Ok(connection)
+}
+
+fn is_full(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+}
+
+/// *Order:* before this process has a connection to the file.
+fn is_ours(file: &Path) -> bool {
+    Head::read(file).is_ok_and(|head| head.is_ours())
 }
 
 /// For an errand beside a server: sees to it that the newest schema is in place, as a server would

@@ -91,6 +91,12 @@ impl Traces {
         if self.page.is_some_and(|page| page > 1) { PAGES_INTERVAL } else { usual }
     }
 
+    /// It failed: from the start, and not at once. A full disk does not get room so soon.
+    pub(super) fn put_off(&mut self) {
+        self.due = Some(Instant::now() + WRITTEN_TIMEOUT);
+        (self.at_rest, self.page) = (false, self.page.map(|_| 1));
+    }
+
     /// Clears some gaps, or empties the journal, if that is due.
     ///
     /// *Order:* outside a transaction.
@@ -104,11 +110,8 @@ impl Traces {
             return Ok(());
         }
         if let Some(page) = self.page {
-            // Should it fail, from the start and not at once.
-            let at_rest = mem::replace(&mut self.at_rest, false);
-            (self.page, self.due) = (Some(1), Some(now + RETRY_INTERVAL));
             self.page = clear_gaps(connection, page)?;
-            (self.at_rest, self.due) = (at_rest, Some(now));
+            self.due = Some(now);
             if self.page.is_some() {
                 return Ok(());
             }

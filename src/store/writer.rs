@@ -249,6 +249,7 @@ impl<P: Fn(Vec<Change>)> State<P> {
     fn wipe_traces(&mut self, is_resting: bool) {
         if let Err(error) = self.traces.wipe(&self.connection, is_resting) {
             log::line(format_args!("database: its journal cannot be emptied: {error}"));
+            self.traces.put_off();
         }
     }
 

@@ -219,6 +219,19 @@ fn a_backup_over_anything_but_a_backup_is_refused() {
 }
 
 #[test]
+fn what_sqlite_would_lay_over_a_backup_is_to_be_removed_first() {
+    let folder = Folder::prepared();
+    folder.write("config.json", "{}");
+    back_up(&folder, "b");
+    let before = folder.read("b");
+    folder.write("b-wal", "of another");
+    assert!(refused(&folder, "b").contains("remove "));
+    assert_eq!((folder.read("b"), folder.read("b-wal")), (before, b"of another".to_vec()));
+    fs::remove_file(path(&folder, "b-wal")).unwrap();
+    back_up(&folder, "b");
+}
+
+#[test]
 fn the_draft_of_a_backup_is_nothing_that_the_server_uses() {
     let config = json!({"database_file": "b.draft"});
     let server = Server::start_in(Folder::empty(), config);
