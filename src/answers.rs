@@ -95,13 +95,13 @@ impl LargeAnswers {
             if state.queue.first().is_some_and(|first| first.socket == socket) {
                 self.let_begin(&mut state);
             }
-            let place = state.queue.iter().position(|asker| asker.socket == socket);
-            if let Some(place) = place.filter(|_| has_hung_up(client)) {
-                state.queue.remove(place);
-                return None;
+            if has_hung_up(client) {
+                state.queue.retain(|asker| asker.socket != socket);
+                break;
             }
         }
-        Some(Making { answers: self, socket })
+        let has_begun = state.being_made.iter().any(|asker| asker.socket == socket);
+        has_begun.then(|| Making { answers: self, socket })
     }
 
     /// What waits of an answer to this client from here on, until what is returned is dropped.
@@ -134,7 +134,7 @@ impl State {
     /// Whether somebody could begin.
     fn begin_next(&mut self) -> bool {
         let (all_bytes, member_bytes) = self.count();
-        let own_bytes = |asker: &Asker| member_bytes.get(&asker.member).copied().unwrap_or(0);
+        let own_bytes = |asker: &Asker| member_bytes.get(&Some(asker.member)).copied().unwrap_or(0);
         let long_count = self.being_made.iter().filter(|it| it.length == Length::Long).count();
         let has_turn = long_count < MADE_AT_ONCE_MAX && all_bytes <= WAITING_BYTES_MAX;
         let may_begin = |asker: &Asker| {
@@ -154,7 +154,7 @@ impl State {
     fn end_stalled(&mut self) -> bool {
         let (all_bytes, member_bytes) = self.count();
         let is_in_the_way = |waiting: &Waiting| {
-            self.queue.iter().any(|asker| match member_bytes.get(&asker.member) {
+            self.queue.iter().any(|asker| match member_bytes.get(&Some(asker.member)) {
                 Some(&bytes) if bytes > MEMBER_BYTES_MAX => waiting.member == Some(asker.member),
                 _ => asker.length == Length::Long && all_bytes > WAITING_BYTES_MAX,
             })
@@ -169,22 +169,19 @@ impl State {
     }
 
     /// The bytes that wait, of all and of each member.
-    fn count(&self) -> (usize, HashMap<MemberId, usize>) {
+    fn count(&self) -> (usize, HashMap<Option<MemberId>, usize>) {
         let mut member_bytes = HashMap::new();
         for waiting in self.waiting.values() {
-            if let Some(member) = waiting.member {
-                *member_bytes.entry(member).or_default() += waiting.bytes;
-            }
+            *member_bytes.entry(waiting.member).or_default() += waiting.bytes;
         }
-        (self.waiting.values().map(|waiting| waiting.bytes).sum(), member_bytes)
+        (member_bytes.values().sum(), member_bytes)
     }
 }
 
 /// Whether the client sends nothing more, is gone, or was hung up on.
 fn has_hung_up(client: &TcpStream) -> bool {
     // Failures are looked for unasked.
-    let mut socket = [PollFd::new(client, PollFlags::RDHUP)];
-    poll(&mut socket, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+    poll(&mut [PollFd::new(client, PollFlags::RDHUP)], Some(&Timespec::default())) == Ok(1)
 }
 
 /// The turn to make an answer.

@@ -4,8 +4,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use crate::answers::Length;
-use crate::commands::{Answer, NoFields, Request, Session, allow};
+use crate::commands::{Answer, Length, NoFields, Request, Session, allow};
 use crate::config::{Limits, Registration};
 use crate::error::Refusal;
 use crate::id::{MemberId, now_s};

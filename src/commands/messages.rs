@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::answers::Length;
-use crate::commands::{Answer, Request, Session, allow};
+use crate::commands::{Answer, Length, Request, Session, allow};
 use crate::config::Limits;
 use crate::error::Refusal;
 use crate::id::{ChannelId, MemberId, MessageId};

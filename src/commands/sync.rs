@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::answers::Length;
-use crate::commands::{NoFields, Request, Session};
+use crate::commands::{Length, NoFields, Request, Session};
 use crate::config::Limits;
 use crate::error::Refusal;
 use crate::id::MemberId;
