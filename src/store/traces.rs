@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rusqlite::hooks::Action;
-use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, params};
 
 use crate::store::schema::BUSY_TIMEOUT;
 
@@ -109,8 +109,22 @@ impl Traces {
         if !self.due.is_some_and(|due| due <= now || is_resting && self.at_rest) {
             return Ok(());
         }
+        // Whoever holds the database, reading or writing, is waited for that long, and senders with it.
+        connection.busy_timeout(READERS_TIMEOUT)?;
+        let outcome = self.wipe_now(connection, now);
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        outcome
+    }
+
+    fn wipe_now(&mut self, connection: &Connection, now: Instant) -> rusqlite::Result<()> {
         if let Some(page) = self.page {
-            self.page = clear_gaps(connection, page)?;
+            let next = clear_gaps(connection, page);
+            if next.as_ref().is_err_and(is_busy) {
+                (self.page, self.at_rest) = (Some(1), false);
+                self.due = Some(now + RETRY_INTERVAL);
+                return Ok(());
+            }
+            self.page = next?;
             self.due = Some(now);
             if self.page.is_some() {
                 return Ok(());
@@ -118,11 +132,8 @@ impl Traces {
         }
         self.due = Some(now + RETRY_INTERVAL);
         self.at_rest = false;
-        connection.busy_timeout(READERS_TIMEOUT)?;
         let mut statement = connection.prepare_cached("PRAGMA wal_checkpoint(TRUNCATE)")?;
-        let is_busy = statement.query_row([], |row| row.get::<_, i64>(0));
-        connection.busy_timeout(BUSY_TIMEOUT)?;
-        if is_busy? == 0 {
+        if statement.query_row([], |row| row.get::<_, i64>(0))? == 0 {
             self.due = None;
         }
         if mem::replace(&mut self.again, false) {
@@ -132,6 +143,10 @@ impl Traces {
         }
         Ok(())
     }
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
 }
 
 /// Clears the gaps of some pages from the `first` on. The next one, or `None` after the last.
