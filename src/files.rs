@@ -3,7 +3,14 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// The name of a file that stands beside another: its own name and an ending.
+pub(crate) fn beside(file: &Path, ending: &str) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
 
 /// Writes a file that is not there yet: whole and on disk, or not at all. `mode` is its
 /// permissions. Fails with `AlreadyExists` rather than write over one that is there.

@@ -12,6 +12,7 @@ use crate::admin::Failure;
 use crate::config::Config;
 use crate::date::counted;
 use crate::error::Refusal;
+use crate::files::beside;
 use crate::id::now_s;
 use crate::log;
 use crate::store::{Counts, Head, Source};
@@ -25,9 +26,9 @@ pub(super) fn back_up(config: &Config, file: &Path) -> Result<(), Failure> {
     let refused = |problem: &str| Failure::Refused(format!("{shown}: {problem}"));
     let failed = |error: io::Error| refused(&error.to_string());
     let file = resolve(file).map_err(failed)?;
-    let draft = with_ending(&file, ".draft");
+    let draft = beside(&file, ".draft");
     let database = &config.database_file;
-    let in_use = SIDE_FILES.iter().map(|ending| with_ending(database, ending));
+    let in_use = SIDE_FILES.iter().map(|ending| beside(database, ending));
     let in_use =
         in_use.chain([&config.certificate_chain, &config.private_key, database].map(Clone::clone));
     for used in in_use {
@@ -36,8 +37,8 @@ pub(super) fn back_up(config: &Config, file: &Path) -> Result<(), Failure> {
         }
     }
     // SQLite would lay what stands in them over the backup.
-    let beside = SIDE_FILES.iter().map(|ending| with_ending(&file, ending));
-    if let Some(side) = beside.into_iter().find(|side| side.exists()) {
+    let sides = SIDE_FILES.iter().map(|ending| beside(&file, ending));
+    if let Some(side) = sides.into_iter().find(|side| side.exists()) {
         let problem = format!("remove {} first; it is of another database", side.display());
         return Err(refused(&problem));
     }
@@ -88,12 +89,6 @@ fn resolve(file: &Path) -> io::Result<PathBuf> {
         }
         (outcome, _) => outcome,
     }
-}
-
-fn with_ending(file: &Path, ending: &str) -> PathBuf {
-    let mut name = file.as_os_str().to_owned();
-    name.push(ending);
-    PathBuf::from(name)
 }
 
 /// Whether two names are of one file, by whatever links.

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use crate::files::beside;
 use crate::log;
 use crate::store::schema::{
     APPLICATION_ID, BUSY_TIMEOUT, INIT, OpenError, VERSION, refuse_foreign_log,
@@ -61,12 +62,6 @@ pub(super) fn look(file: &Path, timeout: Duration) -> Result<Found, OpenError> {
         thread::sleep(LOOK_INTERVAL);
     }
     look_once(&file, timeout)
-}
-
-fn beside(file: &Path, end: &str) -> PathBuf {
-    let mut name = file.as_os_str().to_owned();
-    name.push(end);
-    name.into()
 }
 
 fn bytes(file: &Path) -> u64 {

@@ -12,6 +12,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, params};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
+use crate::files::beside;
 use crate::id::{draw_uuid, now_ms};
 use crate::log;
 use crate::store::head::Head;
@@ -281,9 +282,7 @@ fn connect_writer(location: &Location) -> Result<Connection, OpenError> {
 ///
 /// *Order:* before this process has a connection to the file.
 pub(super) fn refuse_foreign_log(file: &Path) -> Result<(), OpenError> {
-    let mut log = file.as_os_str().to_owned();
-    log.push("-wal");
-    if !fs::metadata(log).is_ok_and(|log| log.len() > 0) {
+    if !fs::metadata(beside(file, "-wal")).is_ok_and(|log| log.len() > 0) {
         return Ok(());
     }
     let head = Head::read(file).map_err(OpenError::Io)?;
