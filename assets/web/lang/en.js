@@ -1,0 +1,42 @@
+// English.
+
+export default {
+  // core
+  save: 'Save', cancel: 'Cancel', delete: 'Delete', close: 'Close', edit: 'Edit', add: 'Add', remove: 'Remove',
+  name: 'Name', password: 'Password', retry: 'Try again', back: 'Back', more: 'More', loading: 'Loading…',
+  search: 'Search', none: 'None', yes: 'Yes', no: 'No', copy: 'Copy',
+  language: 'English',
+  servers: 'Servers', channels: 'Channels', members: 'Members', settings: 'Settings', manage: 'Manage server',
+  log_in: 'Log in', log_out: 'Log out', register: 'Create account',
+  to_register: 'New here? Create an account', to_log_in: 'I have an account',
+  register_hint: 'No e-mail, nothing to confirm. Remember the password: nobody can send it to you.',
+  invite: 'Invite code', invite_hint: 'This server asks for one: whoever runs it hands them out.',
+  session_lost: 'You were logged out here. Please log in again.',
+  connecting: 'Connecting…', reconnecting: 'Connection lost. Trying again…',
+  reconnecting_in_one: 'No connection. Next try in {n} second.',
+  reconnecting_in_other: 'No connection. Next try in {n} seconds.',
+  reconnect_now: 'Try now', connected_again: 'Connected again.',
+  new_channel: 'New channel', channel_settings: 'Settings of #{name}', no_channels: 'There is no channel that you may see.',
+  unread_one: '{n} unread message', unread_other: '{n} unread messages',
+  mentions_one: '{n} mention of you', mentions_other: '{n} mentions of you',
+  show_channels: 'Show channels', show_members: 'Show members', skip_to_messages: 'Skip to the messages',
+  notice_400: 'The server did not take this: something in it is too long or not allowed.',
+  notice_401: 'You are not logged in.', notice_403: 'You may not do this.', notice_404: 'This is not there any more.',
+  notice_405: 'This makes no sense right now.', notice_409: 'This name is taken.',
+  notice_500: 'The server failed at this. Try again later.', notice_offline: 'No connection to the server.',
+  login_403: 'Wrong password, or you are banned here.', login_404: 'Nobody has this name here.',
+  register_403: 'This server lets people in by invite only, or the invite is not good any more.',
+  register_400: 'A name has 1 to 32 characters, and a password is needed.', register_409: 'This name is taken. Is it yours? Then log in.',
+  unknown_member: 'Unknown member', everybody: 'Everybody', nobody_decides: 'nothing decides it',
+  by_base: 'the base of the server', by_everybody: 'this channel, for everybody', by_group: 'the group {name}',
+  by_group_here: 'this channel, for the group {name}', by_member_here: 'this channel, for this member',
+  old_browser: 'This browser is too old.',
+
+  // composer (W1)
+
+  // messages (W2)
+
+  // people (W3)
+
+  // manage (W4)
+};

@@ -1,0 +1,10 @@
+// Starts the client on the page.
+
+import { App } from './app.js';
+import { mountNotices } from './dom.js';
+import { shellView } from './views/shell.js';
+
+const app = new App();
+document.body.replaceChildren(shellView(app));
+mountNotices();
+app.start();
