@@ -121,10 +121,19 @@ export class Community extends EventTarget {
 
   async #openConnection() {
     if (this.#connection.isOpen) return;
-    await new Promise((resolve, reject) => {
-      this.addEventListener('state', resolve, { once: true });
-      this.addEventListener('cut', () => reject(new Disconnected()), { once: true });
-      this.#connection.connect();
+    const { promise, resolve, reject } = Promise.withResolvers();
+    const outcome = () => {
+      if (this.#connection.isOpen) return resolve();
+      this.#connection.close();
+      this.#setState('stranger');
+      reject(new Disconnected());
+    };
+    this.#connection.addEventListener('open', outcome, { once: true });
+    this.#connection.addEventListener('cut', outcome, { once: true });
+    this.#connection.connect();
+    await promise.finally(() => {
+      this.#connection.removeEventListener('open', outcome);
+      this.#connection.removeEventListener('cut', outcome);
     });
   }
 

@@ -2,23 +2,37 @@
 
 const PREFIX = 'aster.';
 
+/** A browser that keeps nothing makes do for this visit. */
+const kept = (() => {
+  try {
+    localStorage.setItem(`${PREFIX}try`, '');
+    localStorage.removeItem(`${PREFIX}try`);
+    return localStorage;
+  } catch {
+    const memory = {};
+    return Object.defineProperties(memory, {
+      getItem: { value: (key) => memory[key] ?? null }, setItem: { value: (key, text) => { memory[key] = text; } },
+      removeItem: { value: (key) => delete memory[key] },
+    });
+  }
+})();
+
 /** What was kept under this name, or `fallback`. */
 export const load = (name, fallback) => {
   try {
-    const text = localStorage.getItem(PREFIX + name);
-    return text === null ? fallback : JSON.parse(text);
+    return JSON.parse(kept.getItem(PREFIX + name)) ?? fallback;
   } catch {
-    return fallback; // no storage, or not ours
+    return fallback; // not ours
   }
 };
 
-/** Keeps a value; null forgets it. A browser that keeps nothing makes do for this visit. */
+/** Keeps a value; null forgets it. */
 export const store = (name, value) => {
+  if (value === null) return kept.removeItem(PREFIX + name);
   try {
-    if (value === null) localStorage.removeItem(PREFIX + name);
-    else localStorage.setItem(PREFIX + name, JSON.stringify(value));
+    kept.setItem(PREFIX + name, JSON.stringify(value));
   } catch {
-    // full, or forbidden
+    // full
   }
 };
 
@@ -31,11 +45,4 @@ export const forget = (address) => {
   for (const name of names(`outbox.${address}.`)) store(name, null);
 };
 
-const names = (start) => {
-  try {
-    const all = Object.keys(localStorage).map((key) => key.slice(PREFIX.length));
-    return all.filter((name) => name.startsWith(start));
-  } catch {
-    return [];
-  }
-};
+const names = (start) => Object.keys(kept).map((key) => key.slice(PREFIX.length)).filter((name) => name.startsWith(start));
