@@ -7,10 +7,11 @@ use std::process::ExitCode;
 
 use aster_server::config::Config;
 use aster_server::error::StartupError;
+use aster_server::wire::assets::Assets;
 use aster_server::{Errand, Failure, Location, Signals, check, log, run, run_errand};
 
 const USAGE: &str = "\
-usage: aster-server [--config FILE] [--scratch-db]    run the server
+usage: aster-server [--config FILE] [--scratch-db] [--assets DIR]    run the server
        aster-server [--config FILE] ERRAND
 
 The errands work whether or not the server runs; it notices what they changed.
@@ -33,6 +34,7 @@ A name that begins with a dash comes after a --.
   --config FILE   the configuration; config.json of this folder by default. Where there is
                   none, one with the defaults is written. Paths in it are relative to it.
   --scratch-db    keep the database in memory, for trying things out
+  --assets DIR    serve the web client's files from DIR as they are, for working on them
   --version       say which version this is
   --help          say this";
 
@@ -60,15 +62,20 @@ fn start() -> Result<(), Failure> {
             log::answer(text);
             Ok(())
         }
-        Order::Run { config_file, scratch_db } => {
+        Order::Run { config_file, scratch_db, assets } => {
             // Order: before anything that takes time. A signal waits until the server can heed it.
             let signals = Signals::catch()?;
             let config = Config::load(&config_file)?;
+            let assets = match assets {
+                Some(folder) => Assets::in_folder(&folder)
+                    .map_err(|error| StartupError::new(folder.display(), error))?,
+                None => Assets::default(),
+            };
             let location = match scratch_db {
                 true => Location::Memory,
                 false => Location::File(config.database_file.clone()),
             };
-            Ok(run(config, &location, signals)?)
+            Ok(run(config, &location, assets, signals)?)
         }
         Order::Check { config_file } => check(&config_file),
         Order::DoErrand { config_file, errand } => {
@@ -86,7 +93,7 @@ fn start() -> Result<(), Failure> {
 /// What the command line asks for.
 #[derive(Debug, PartialEq, Eq)]
 enum Order {
-    Run { config_file: PathBuf, scratch_db: bool },
+    Run { config_file: PathBuf, scratch_db: bool, assets: Option<PathBuf> },
     Check { config_file: PathBuf },
     DoErrand { config_file: PathBuf, errand: Errand },
     Say(&'static str),
@@ -96,15 +103,12 @@ fn parse_arguments(mut arguments: impl Iterator<Item = OsString>) -> Result<Orde
     let mut config_file = PathBuf::from("config.json");
     let (mut scratch_db, mut remove) = (false, false);
     let (mut uses, mut days) = (None, None);
+    let mut assets = None;
     let mut words = Vec::new();
     while let Some(argument) = arguments.next() {
         match argument.to_str() {
-            Some("--config") => {
-                let file = arguments.next().filter(|file| !file.is_empty());
-                config_file = file
-                    .map(PathBuf::from)
-                    .ok_or_else(|| StartupError("--config: names no file".to_owned()))?;
-            }
+            Some("--config") => config_file = parse_path("--config", arguments.next())?,
+            Some("--assets") => assets = Some(parse_path("--assets", arguments.next())?),
             Some("--scratch-db") => scratch_db = true,
             Some("--help" | "-h") => return Ok(Order::Say(USAGE)),
             Some("--version") => {
@@ -130,12 +134,15 @@ fn parse_arguments(mut arguments: impl Iterator<Item = OsString>) -> Result<Orde
     }
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let is_invite = uses.is_some() || days.is_some();
-    let errand = match (words.as_slice(), remove, scratch_db || is_invite) {
-        ([], false, _) if !is_invite => return Ok(Order::Run { config_file, scratch_db }),
+    let is_run_only = scratch_db || assets.is_some();
+    let errand = match (words.as_slice(), remove, is_run_only || is_invite) {
+        ([], false, _) if !is_invite => {
+            return Ok(Order::Run { config_file, scratch_db, assets });
+        }
         (["check"], false, false) => return Ok(Order::Check { config_file }),
         (["owner", name], _, false) => Errand::Owner { name: (*name).to_owned(), remove },
         (["passwd", name], false, false) => Errand::Passwd { name: (*name).to_owned() },
-        (["invite"], false, _) if !scratch_db => Errand::Invite { uses, days },
+        (["invite"], false, _) if !is_run_only => Errand::Invite { uses, days },
         (["invite", code], true, false) => Errand::RemoveInvite { code: (*code).to_owned() },
         (["invites"], false, false) => Errand::Invites,
         (["backup", file], false, false) => Errand::Backup { file: PathBuf::from(file) },
@@ -146,6 +153,11 @@ fn parse_arguments(mut arguments: impl Iterator<Item = OsString>) -> Result<Orde
         _ => return Err(StartupError(format!("{}: no such errand; see --help", words.join(" ")))),
     };
     Ok(Order::DoErrand { config_file, errand })
+}
+
+fn parse_path(option: &str, argument: Option<OsString>) -> Result<PathBuf, StartupError> {
+    let named = argument.filter(|path| !path.is_empty()).map(PathBuf::from);
+    named.ok_or_else(|| StartupError::new(option, "names no file"))
 }
 
 fn parse_number(option: &str, argument: Option<OsString>) -> Result<u32, StartupError> {
@@ -164,7 +176,7 @@ mod tests {
     #[test]
     fn the_command_line_is_understood_or_refused() {
         let run = |config_file: &str, scratch_db| {
-            Ok(Order::Run { config_file: config_file.into(), scratch_db })
+            Ok(Order::Run { config_file: config_file.into(), scratch_db, assets: None })
         };
         assert_eq!(order(&[]), run("config.json", false));
         assert_eq!(order(&["--scratch-db", "--config", "a/b.json"]), run("a/b.json", true));

@@ -37,6 +37,7 @@ use crate::store::{Defaults, Location, Store};
 use crate::thread::spawn_essential;
 use crate::throttle::{AddressKey, LoginThrottle};
 use crate::tls::{LOOK_INTERVAL, Offers, Renewal};
+use crate::wire::assets::Assets;
 
 /// Stack of a client's thread; only what is touched is taken from memory.
 const CLIENT_STACK_BYTES: usize = 512 * 1024;
@@ -52,8 +53,13 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 /// Runs the server until one of the `signals` tells it to stop.
 ///
 /// Fails when it cannot start: certificate, database, address.
-pub fn run(config: Config, location: &Location, signals: Signals) -> Result<(), StartupError> {
-    let server = Server::start(config, location, signals)?;
+pub fn run(
+    config: Config,
+    location: &Location,
+    assets: Assets,
+    signals: Signals,
+) -> Result<(), StartupError> {
+    let server = Server::start(config, location, assets, signals)?;
     server.accept();
     server.stop();
     Ok(())
@@ -73,6 +79,7 @@ impl Server {
     fn start(
         mut config: Config,
         location: &Location,
+        assets: Assets,
         signals: Signals,
     ) -> Result<Self, StartupError> {
         let (broadcaster, notices) = Broadcaster::new();
@@ -102,6 +109,7 @@ impl Server {
                 limits.limit_loopback,
             ),
             answers: LargeAnswers::default(),
+            assets,
             stopping: Stopping::default(),
             store,
             broadcaster,

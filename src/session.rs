@@ -1,7 +1,7 @@
 //! One client's thread, from the handshake to the farewell.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::broadcaster::ConnectionId;
 use crate::commands::{self, Services, Session};
@@ -14,6 +14,10 @@ use crate::wire::{Decoder, Framing, Incoming, Violation};
 
 /// What an inbox keeps of its memory while it is empty.
 const INBOX_BYTES_KEPT: usize = 4096;
+
+/// How long a connection that speaks HTTP may be silent. A browser keeps six open, and an address
+/// has room for few (`max_connections_per_address`).
+const HTTP_IDLE_MAX: Duration = Duration::from_secs(15);
 
 /// Close codes of RFC 6455 section 7.4.1.
 const CLOSE_NORMAL: u16 = 1000;
@@ -76,13 +80,17 @@ impl Client<'_> {
     fn serve_http(&mut self, deadline: Instant) -> Result<bool, Disconnect> {
         loop {
             match http::parse(&mut self.inbox) {
-                Ok(None) => self.connection.receive(&mut self.inbox, Some(deadline))?,
+                Ok(None) => {
+                    let idle_deadline = Instant::now() + HTTP_IDLE_MAX;
+                    let deadline = Some(deadline.min(idle_deadline));
+                    self.connection.receive(&mut self.inbox, deadline)?;
+                }
                 Ok(Some(Request::Upgrade(answer))) => {
                     self.reply(answer, Some(deadline))?;
                     return Ok(true);
                 }
-                Ok(Some(Request::Page { path, manner })) => {
-                    self.reply(self.page(&path, manner), Some(deadline))?;
+                Ok(Some(Request::Page { path, known, manner })) => {
+                    self.reply(self.page(&path, &known, manner), Some(deadline))?;
                     if !manner.keep_alive || self.services.stopping.is_raised() {
                         return Ok(false);
                     }
@@ -102,18 +110,14 @@ impl Client<'_> {
         self.connection.drain(&self.services.answers, None, None, deadline)
     }
 
-    fn page(&self, path: &str, manner: Manner) -> Vec<u8> {
-        match path {
-            "/" => {
-                let name = self.services.store.read(|db| db.server_name());
-                let name = name.unwrap_or_else(|_| self.services.config.name.as_str().to_owned());
-                http::encode_front_page(&name, manner)
-            }
-            "/health" => {
-                let alive = self.services.store.read(|db| db.check_alive()).is_ok();
-                http::encode_health(alive, manner)
-            }
-            _ => http::encode_status(HttpStatus::NotFound, manner),
+    fn page(&self, path: &str, known: &str, manner: Manner) -> Vec<u8> {
+        if path == "/health" {
+            let alive = self.services.store.read(|db| db.check_alive()).is_ok();
+            return http::encode_health(alive, manner);
+        }
+        match self.services.assets.find(path, manner.takes_gzip) {
+            Some(asset) => http::encode_asset(&asset, known, manner),
+            None => http::encode_status(HttpStatus::NotFound, manner),
         }
     }
 

@@ -33,6 +33,7 @@ use crate::stopping::Stopping;
 use crate::store::{Reader, Store, WriteTx};
 use crate::throttle::{AddressKey, LoginThrottle};
 use crate::wire::Framing;
+use crate::wire::assets::Assets;
 
 /// Every command: its name, who may call it, what carries it out (protocol section 4).
 static COMMANDS: &[Row] = &[
@@ -228,6 +229,8 @@ pub(crate) struct Services {
     pub logins: LoginThrottle,
     /// Large answers that are made or wait.
     pub answers: LargeAnswers,
+    /// The web client.
+    pub assets: Assets,
     /// Whether the server stops.
     pub stopping: Stopping,
 }

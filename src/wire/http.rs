@@ -1,6 +1,9 @@
 //! The head of an HTTP/1.1 request (RFC 9112) and the answers that need no chat
 //! (protocol section 9), the WebSocket's opening handshake among them (RFC 6455 section 4.2).
 
+use std::fmt::Write;
+
+use crate::wire::assets::Asset;
 use crate::wire::websocket;
 
 /// Bytes of a request's head at most.
@@ -8,11 +11,25 @@ pub const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// Header fields at most; more are answered 431 as well.
 const HEADERS_MAX: usize = 64;
 
+/// In every answer: a browser runs and loads what this server sent and nothing else, shows it in
+/// nobody's frame, and tells nobody where it came from. Pictures of other hosts are shown to who asks
+/// for them; the member's other servers are reached by WebSocket.
+const SAFETY: &str = "X-Content-Type-Options: nosniff\r\n\
+    Referrer-Policy: no-referrer\r\n\
+    X-Frame-Options: DENY\r\n\
+    Cross-Origin-Opener-Policy: same-origin\r\n\
+    Cross-Origin-Resource-Policy: same-origin\r\n\
+    Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; \
+    img-src 'self' blob: data: https:; connect-src 'self' wss:; base-uri 'none'; form-action 'none'; \
+    frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'\r\n";
+
 /// The statuses that are ever answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HttpStatus {
     /// 200
     Ok,
+    /// 304: what the client has is what there is.
+    NotModified,
     /// 400: malformed.
     BadRequest,
     /// 404
@@ -31,6 +48,7 @@ impl HttpStatus {
     fn line(self) -> &'static str {
         match self {
             Self::Ok => "200 OK",
+            Self::NotModified => "304 Not Modified",
             Self::BadRequest => "400 Bad Request",
             Self::NotFound => "404 Not Found",
             Self::MethodNotAllowed => "405 Method Not Allowed",
@@ -46,6 +64,7 @@ impl HttpStatus {
             Self::MethodNotAllowed => "Allow: GET, HEAD\r\n",
             Self::UpgradeRequired => "Sec-WebSocket-Version: 13\r\n",
             Self::Ok
+            | Self::NotModified
             | Self::BadRequest
             | Self::NotFound
             | Self::HeadTooLarge
@@ -63,6 +82,8 @@ pub enum Request {
     Page {
         /// The path, without a query.
         path: String,
+        /// `If-None-Match`: tags of what the client has.
+        known: String,
         /// How to answer.
         manner: Manner,
     },
@@ -75,11 +96,13 @@ pub struct Manner {
     pub head_only: bool,
     /// The client asked to keep the connection alive.
     pub keep_alive: bool,
+    /// `Accept-Encoding` allows gzip.
+    pub takes_gzip: bool,
 }
 
 impl Manner {
     /// In full, then close.
-    pub const LAST: Self = Self { head_only: false, keep_alive: false };
+    pub const LAST: Self = Self { head_only: false, keep_alive: false, takes_gzip: false };
 }
 
 /// Takes one head off the front of `inbox`, or `None` if it has not come whole.
@@ -124,7 +147,9 @@ fn read(head: &httparse::Request<'_, '_>) -> Result<Request, HttpStatus> {
         None => target,
     };
     let path = path.split('?').next().unwrap_or_default().to_owned();
-    Ok(Request::Page { path, manner: Manner { head_only, keep_alive } })
+    let manner = Manner { head_only, keep_alive, takes_gzip: headers.take_gzip() };
+    let known = headers.all("if-none-match").collect::<Vec<_>>().join(",");
+    Ok(Request::Page { path, known, manner })
 }
 
 /// What the server answers to a WebSocket's opening handshake (RFC 6455 section 4.2).
@@ -163,48 +188,73 @@ impl<'h> Headers<'h> {
         let mut tokens = self.all(name).flat_map(|value| value.split(','));
         tokens.any(|candidate| candidate.trim().eq_ignore_ascii_case(token))
     }
+
+    /// RFC 9110 section 12.5.3: what is named counts before `*`; a weight of zero is a no.
+    fn take_gzip(&self) -> bool {
+        let codings = self.all("accept-encoding").flat_map(|value| value.split(','));
+        let mut named = None;
+        let mut other = false;
+        for coding in codings {
+            let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+            let weight = weight.trim().trim_start_matches(['q', 'Q', '=']).trim();
+            let is_taken =
+                weight.is_empty() || weight.parse().is_ok_and(|weight: f32| weight > 0.0);
+            match name.trim().to_ascii_lowercase().as_str() {
+                "gzip" | "x-gzip" => named = Some(is_taken),
+                "*" => other = is_taken,
+                _ => {}
+            }
+        }
+        named.unwrap_or(other)
+    }
 }
 
-/// An answer with its `Content-Length` (protocol section 9).
-fn encode_answer(status: HttpStatus, content_type: &str, body: &str, manner: Manner) -> Vec<u8> {
+/// An answer with its `Content-Length` (protocol section 9); a 304 has neither that nor a body.
+fn encode_answer(status: HttpStatus, headers: &str, body: &[u8], manner: Manner) -> Vec<u8> {
     let connection = if manner.keep_alive { "keep-alive" } else { "close" };
+    let length = match status {
+        HttpStatus::NotModified => String::new(),
+        _ => format!("Content-Length: {}\r\n", body.len()),
+    };
     let mut answer = format!(
-        "HTTP/1.1 {}\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n\
-         Connection: {connection}\r\nX-Content-Type-Options: nosniff\r\n{}\r\n",
+        "HTTP/1.1 {}\r\n{headers}{length}Connection: {connection}\r\n{SAFETY}{}\r\n",
         status.line(),
-        body.len(),
         status.headers(),
-    );
-    if !manner.head_only {
-        answer.push_str(body);
+    )
+    .into_bytes();
+    if !manner.head_only && status != HttpStatus::NotModified {
+        answer.extend_from_slice(body);
     }
-    answer.into_bytes()
+    answer
 }
 
 /// An answer that says its status and nothing else.
 pub fn encode_status(status: HttpStatus, manner: Manner) -> Vec<u8> {
-    encode_answer(status, "text/plain; charset=utf-8", &format!("{}\n", status.line()), manner)
+    let body = format!("{}\n", status.line());
+    encode_answer(status, "Content-Type: text/plain; charset=utf-8\r\n", body.as_bytes(), manner)
 }
 
-/// The page that names the server and says that it runs.
-pub fn encode_front_page(server_name: &str, manner: Manner) -> Vec<u8> {
-    let mut name = String::new();
-    for character in server_name.chars() {
-        match character {
-            '&' => name.push_str("&amp;"),
-            '<' => name.push_str("&lt;"),
-            '>' => name.push_str("&gt;"),
-            '"' => name.push_str("&quot;"),
-            other => name.push(other),
+/// A file of the web client; 304 for who has it by one of the `known` tags.
+pub fn encode_asset(asset: &Asset<'_>, known: &str, manner: Manner) -> Vec<u8> {
+    let Asset { content_type, cache_control, etag, varies, is_gzip, body } = asset;
+    let mut headers = format!("Cache-Control: {cache_control}\r\n");
+    let mut add = |name, value| write!(headers, "{name}: {value}\r\n").unwrap_or_default();
+    if *varies {
+        add("Vary", "Accept-Encoding");
+    }
+    if let Some(etag) = etag {
+        add("ETag", etag);
+        // RFC 9110 section 13.1.2: weak comparison.
+        let mut tags = known.split(',').map(|tag| tag.trim().trim_start_matches("W/"));
+        if tags.any(|tag| tag == etag || tag == "*") {
+            return encode_answer(HttpStatus::NotModified, &headers, &[], manner);
         }
     }
-    let page = format!(
-        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width\">\n<title>{name}</title>\n\
-         <h1>{name}</h1>\n<p>This Aster server runs. Point an Aster client at this host and \
-         port to talk here.</p>\n"
-    );
-    encode_answer(HttpStatus::Ok, "text/html; charset=utf-8", &page, manner)
+    add("Content-Type", content_type);
+    if *is_gzip {
+        add("Content-Encoding", "gzip");
+    }
+    encode_answer(HttpStatus::Ok, &headers, body, manner)
 }
 
 /// The answer to `/health`.
@@ -213,7 +263,7 @@ pub fn encode_health(alive: bool, manner: Manner) -> Vec<u8> {
         true => (HttpStatus::Ok, r#"{"status":"ok"}"#),
         false => (HttpStatus::Unavailable, r#"{"status":"unavailable"}"#),
     };
-    encode_answer(status, "application/json", body, manner)
+    encode_answer(status, "Content-Type: application/json\r\n", body.as_bytes(), manner)
 }
 
 #[cfg(test)]
@@ -248,8 +298,8 @@ mod tests {
     fn a_head_is_taken_whole_and_what_follows_stays() {
         let mut inbox =
             b"GET https://h/a?b HTTP/1.1\r\nHost: h\r\nConnection: Keep-Alive\r\n\r\nGET".to_vec();
-        let manner = Manner { head_only: false, keep_alive: true };
-        let page = Request::Page { path: "/a".to_owned(), manner };
+        let manner = Manner { keep_alive: true, ..Manner::LAST };
+        let page = Request::Page { path: "/a".to_owned(), known: String::new(), manner };
         assert_eq!(parse(&mut inbox), Ok(Some(page)));
         assert_eq!(inbox, b"GET");
         assert_eq!(parse(&mut inbox), Ok(None));
@@ -267,9 +317,17 @@ mod tests {
     }
 
     #[test]
-    fn a_servers_name_is_text_on_its_page() {
-        let page = String::from_utf8(encode_front_page("<b> & \"c\"", Manner::LAST)).unwrap();
-        assert!(page.contains("<h1>&lt;b&gt; &amp; &quot;c&quot;</h1>"));
-        assert!(!page.contains("<b>"));
+    fn gzip_is_taken_as_rfc_9110_says() {
+        let takes = |codings: &str| {
+            let head = format!("GET / HTTP/1.1\nHost: h\nAccept-Encoding: {codings}\n\n");
+            let Ok(Some(Request::Page { manner, .. })) = outcome(&head) else { panic!("no page") };
+            manner.takes_gzip
+        };
+        for codings in ["gzip", "br, GZIP;q=0.5", "*", "deflate, *;q=0.1", "x-gzip"] {
+            assert!(takes(codings), "{codings}");
+        }
+        for codings in ["", "br", "gzip;q=0", "gzip; q=0.000", "*, gzip;q=0", "*;q=0", "gzipped"] {
+            assert!(!takes(codings), "{codings}");
+        }
     }
 }

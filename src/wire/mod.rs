@@ -1,6 +1,7 @@
 //! Bytes to the text of one request and back: lines, WebSocket, and the head of an HTTP
 //! request. No I/O.
 
+pub mod assets;
 pub mod http;
 mod lines;
 pub mod websocket;

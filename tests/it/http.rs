@@ -1,9 +1,14 @@
 //! Plain HTTPS on the same port (protocol section 9).
 
+use std::fs;
+use std::io::Read;
+use std::os::unix::fs::symlink;
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use crate::support::client::Framing;
-use crate::support::server::Server;
+use crate::support::server::{Folder, Server, run};
 use crate::support::tls::Tls;
 
 /// An answer: its status, its head in lower case, its body.
@@ -20,7 +25,11 @@ fn read_answer(tls: &mut Tls, to_head: bool) -> Answer {
     let head = String::from_utf8(head).unwrap().to_lowercase();
     let status =
         head.strip_prefix("http/1.1 ").and_then(|rest| rest[..3].parse().ok()).expect(&head);
-    let length = field(&head, "content-length").expect(&head).parse().unwrap();
+    // RFC 9110 section 8.6: the length of what is not sent would be of no use.
+    let length = match status {
+        304 => 0,
+        _ => field(&head, "content-length").expect(&head).parse().unwrap(),
+    };
     let body = tls.take(if to_head { 0 } else { length }).unwrap().expect("a body cut short");
     Answer { status, head, body }
 }
@@ -45,17 +54,179 @@ fn get(server: &Server, path: &str) -> Answer {
     ask(server, &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"))
 }
 
+/// The path of a file of the web client, as its document names it.
+fn path_of(server: &Server, file: &str) -> String {
+    let document = String::from_utf8(get(server, "/").body).unwrap();
+    let paths = document.split('"').filter(|part| part.starts_with("/web/"));
+    let version = paths.map(|path| path.split('/').nth(2).unwrap()).next().unwrap();
+    format!("/web/{version}/{file}")
+}
+
+fn get_with(server: &Server, path: &str, headers: &str) -> Answer {
+    ask(server, &format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n"))
+}
+
+/// What gzip packed.
+fn unpack(packed: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::new();
+    flate2::read::GzDecoder::new(packed).read_to_end(&mut plain).unwrap();
+    plain
+}
+
 #[test]
-fn the_page_names_the_server_and_escapes_the_name() {
-    let server = Server::configured(json!({"name": "Tea & <b>\"Cake\"</b>"}));
-    let answer = get(&server, "/");
-    let page = String::from_utf8(answer.body).unwrap();
-    assert_eq!(answer.status, 200);
-    assert!(field(&answer.head, "content-type").unwrap().starts_with("text/html"));
-    assert!(page.contains("Tea &amp; &lt;b&gt;") && !page.contains("<b>\"Cake"), "{page}");
-    let length = page.len().to_string();
+fn the_web_client_is_served_and_kept_by_browsers() {
+    let server = Server::start();
+    let document = get(&server, "/");
+    assert_eq!(document.status, 200);
+    assert_eq!(field(&document.head, "content-type"), Some("text/html; charset=utf-8"));
+    assert_eq!(field(&document.head, "cache-control"), Some("no-cache"));
+    let text = String::from_utf8(document.body).unwrap();
+    assert!(text.contains("<script type=\"module\"") && !text.contains('@'), "{text}");
     let head = ask(&server, "HEAD / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    let length = text.len().to_string();
     assert_eq!((head.status, field(&head.head, "content-length")), (200, Some(&length[..])));
+    // What the document names is there, and changes its path when it changes.
+    for path in text.split('"').filter(|part| part.starts_with("/web/")) {
+        let file = get(&server, path);
+        assert_eq!(file.status, 200, "{path}");
+        assert!(!file.body.is_empty(), "{path}");
+        let kept = field(&file.head, "cache-control").unwrap();
+        assert!(kept.contains("immutable") && kept.contains("max-age=31536000"), "{kept}");
+    }
+    let main = path_of(&server, "main.js");
+    let kind = field(&get(&server, &main).head, "content-type").map(str::to_owned);
+    assert_eq!(kind.as_deref(), Some("text/javascript; charset=utf-8"));
+    for path in [
+        "/main.js",
+        "/web/",
+        "/web/main.js",
+        "/web/0000000000000000/main.js",
+        &path_of(&server, "index.html"),
+        &path_of(&server, "../main.js"),
+        &path_of(&server, "nothing.js"),
+    ] {
+        assert_eq!(get(&server, path).status, 404, "{path}");
+    }
+}
+
+#[test]
+fn what_a_browser_has_is_not_sent_again() {
+    let server = Server::start();
+    for path in ["/".to_owned(), path_of(&server, "main.js")] {
+        let plain = get(&server, &path);
+        let tag = field(&plain.head, "etag").unwrap().to_owned();
+        assert!(tag.starts_with('"') && tag.ends_with('"'), "a strong tag: {tag}");
+        for known in [tag.clone(), format!("W/{tag}"), "*".to_owned(), format!("\"a\", {tag}")] {
+            let answer = get_with(&server, &path, &format!("If-None-Match: {known}\r\n"));
+            assert_eq!(answer.status, 304, "{known}");
+            assert_eq!(field(&answer.head, "etag"), Some(&tag[..]));
+            assert_eq!(field(&answer.head, "cache-control"), field(&plain.head, "cache-control"));
+        }
+        let other = get_with(&server, &path, "If-None-Match: \"a\", \"b\"\r\n");
+        assert_eq!(other.status, 200);
+        // Packed, it has another tag.
+        let packed = get_with(&server, &path, "Accept-Encoding: br, gzip\r\n");
+        assert_ne!(field(&packed.head, "etag"), Some(&tag[..]));
+        let headers = format!("Accept-Encoding: gzip\r\nIf-None-Match: {tag}\r\n");
+        assert_eq!(get_with(&server, &path, &headers).status, 200);
+    }
+}
+
+#[test]
+fn who_takes_gzip_gets_the_same_packed() {
+    let server = Server::start();
+    for path in
+        ["/".to_owned(), path_of(&server, "community.js"), path_of(&server, "style/base.css")]
+    {
+        let plain = get_with(&server, &path, "Accept-Encoding: gzip;q=0, br\r\n");
+        let packed = get_with(&server, &path, "Accept-Encoding: gzip\r\n");
+        assert_eq!(field(&plain.head, "content-encoding"), None);
+        assert_eq!(field(&packed.head, "content-encoding"), Some("gzip"));
+        for answer in [&plain, &packed] {
+            assert_eq!(field(&answer.head, "vary"), Some("accept-encoding"));
+        }
+        assert!(packed.body.len() < plain.body.len());
+        assert_eq!(unpack(&packed.body), plain.body);
+    }
+}
+
+#[test]
+fn every_answer_says_what_a_browser_may_do_with_it() {
+    let server = Server::start();
+    let main = path_of(&server, "main.js");
+    let requests = [
+        "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".to_owned(),
+        format!("GET {main} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"),
+        "GET / HTTP/1.1\r\nHost: x\r\nIf-None-Match: *\r\nConnection: close\r\n\r\n".to_owned(),
+        "GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".to_owned(),
+        "GET /nothing HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".to_owned(),
+        "POST / HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(),
+        "hello\r\n\r\n".to_owned(),
+    ];
+    for request in requests {
+        let answer = ask(&server, &request);
+        let has = |name: &str, value: &str| {
+            assert_eq!(field(&answer.head, name), Some(value), "{request}")
+        };
+        has("x-content-type-options", "nosniff");
+        has("referrer-policy", "no-referrer");
+        has("x-frame-options", "deny");
+        has("cross-origin-opener-policy", "same-origin");
+        let policy = field(&answer.head, "content-security-policy").unwrap();
+        for directive in ["default-src 'none'", "script-src 'self'", "frame-ancestors 'none'"] {
+            assert!(policy.split("; ").any(|part| part == directive), "{policy}");
+        }
+        assert!(!policy.contains("unsafe"), "{policy}");
+    }
+}
+
+#[test]
+fn a_folder_is_served_as_it_is_and_nothing_beside_it() {
+    let folder = Folder::prepared();
+    folder.write("config.json", r#"{"addr": "127.0.0.1", "port": 0}"#);
+    let files = folder.path().join("web");
+    fs::create_dir_all(files.join("views")).unwrap();
+    fs::write(files.join("index.html"), "<script src=\"/web/@VERSION@/a.js\">").unwrap();
+    fs::write(files.join("a.js"), "1").unwrap();
+    fs::write(files.join("views/b.css"), "2").unwrap();
+    fs::write(files.join("notes.txt"), "not for the web").unwrap();
+    fs::write(folder.path().join("secret.js"), "3").unwrap();
+    symlink(folder.path().join("secret.js"), files.join("link.js")).unwrap();
+    let server = Server::try_start(folder, &["--assets", "web"], Arc::default());
+    let server = server.unwrap_or_else(|record| panic!("no server:\n{}", record.print()));
+    assert_eq!(get(&server, "/").body, b"<script src=\"/web/dev/a.js\">");
+    assert_eq!(get(&server, "/web/dev/views/b.css").body, b"2");
+    let before = get(&server, "/web/dev/a.js");
+    assert_eq!(
+        (&before.body[..], field(&before.head, "cache-control")),
+        (&b"1"[..], Some("no-store"))
+    );
+    fs::write(files.join("a.js"), "4").unwrap();
+    assert_eq!(get(&server, "/web/dev/a.js").body, b"4");
+    for path in [
+        "notes.txt",
+        "link.js",
+        "../secret.js",
+        "views/../../secret.js",
+        "%2e%2e/secret.js",
+        "/a.js",
+        "./a.js",
+        "views",
+        "views/",
+        "",
+        "a.js%00",
+        "..\\secret.js",
+    ] {
+        assert_eq!(get(&server, &format!("/web/dev/{path}")).status, 404, "{path}");
+    }
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_said_at_the_start() {
+    let folder = Folder::prepared();
+    let (code, log) = run(&folder, &["--assets", "nowhere"]);
+    assert_eq!(code, Some(2));
+    assert!(log.contains("nowhere: "), "{log}");
 }
 
 #[test]
