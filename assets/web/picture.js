@@ -1,0 +1,101 @@
+// Pictures: shown beside names, and cut to a square that the server takes.
+
+import { field, form, h, openDialog } from './dom.js';
+import { t } from './text.js';
+
+const BASE64_MAX = 40 * 1024; // of one picture (protocol section 3)
+const EDGES = [256, 224, 192, 160, 128, 112, 96, 80, 64, 48, 32, 16];
+const BOX = 256; // pixels of the square in which the part is chosen
+const ZOOM_MAX = 8;
+const STEP = 8; // pixels of the box that an arrow key moves by
+const NOTHING = 'data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7';
+
+/** A member's picture. It says nothing to a screen reader: the name stands beside it. */
+export const avatar = (app, user, size) =>
+  h('img.avatar', { src: app.current.pictureUrl(user.pfp) ?? NOTHING, alt: '', width: size, height: size, decoding: 'async' });
+
+/** Resolves with the base64 of a square PNG, the middle of the picture in `file`. */
+export const pictureFromFile = async (file, edge = EDGES[0]) => {
+  const image = await read(file);
+  return encode(image, middle(image), edge);
+};
+
+const read = (file) => createImageBitmap(file).catch(() => { throw new Error(t('picture_unreadable')); });
+
+const middle = ({ width, height }) => {
+  const size = Math.min(width, height);
+  return { x: (width - size) / 2, y: (height - size) / 2, size };
+};
+
+const paint = (canvas, image, { x, y, size }) => {
+  const context = canvas.getContext('2d');
+  context.imageSmoothingQuality = 'high';
+  context.clearRect(0, 0, canvas.width, canvas.height);
+  context.drawImage(image, x, y, size, size, 0, 0, canvas.width, canvas.height);
+};
+
+/** As large as the server takes it, but never larger than it was. */
+const encode = (image, part, edge) => {
+  const largest = Math.max(1, Math.floor(Math.min(edge, part.size)));
+  for (const length of [largest, ...EDGES.filter((smaller) => smaller < largest)]) {
+    const canvas = h('canvas', { width: length, height: length });
+    paint(canvas, image, part);
+    const [, data] = canvas.toDataURL('image/png').split(',');
+    if (data.length <= BASE64_MAX) return data;
+  }
+  throw new Error(t('picture_unreadable'));
+};
+
+/** Lets the member choose the part that is shown. Resolves with base64, or null if they do not. */
+export const cropDialog = async (file) => {
+  const image = await read(file);
+  const part = middle(image);
+  const zoom = h('input', { type: 'range', min: 1, max: ZOOM_MAX, step: 0.01, value: 1, oninput: () => zoomTo(zoom.value) });
+  const canvas = h('canvas', { width: BOX, height: BOX, tabindex: 0, role: 'application', 'aria-label': t('crop_hint') });
+  const clamp = (value, length) => Math.min(length - part.size, Math.max(0, value));
+  const move = (right, down) => {
+    part.x = clamp(part.x - right * part.size / BOX, image.width);
+    part.y = clamp(part.y - down * part.size / BOX, image.height);
+    paint(canvas, image, part);
+  };
+  const zoomTo = (factor) => {
+    zoom.value = factor;
+    const size = Math.min(image.width, image.height) / zoom.value;
+    part.x += (part.size - size) / 2;
+    part.y += (part.size - size) / 2;
+    part.size = size;
+    move(0, 0);
+  };
+  followPointer(canvas, move, (by) => zoomTo(zoom.value * by));
+  followKeys(canvas, move, (by) => zoomTo(zoom.value * by));
+  move(0, 0);
+  return new Promise((resolve) => {
+    const dialog = openDialog(t('crop'), form(() => {
+      resolve(encode(image, part, EDGES[0]));
+      dialog.close();
+    },
+    h('div.crop', canvas), h('p.hint', t('crop_hint')), field(t('zoom'), zoom),
+    h('div.row.end', h('button.primary', t('save')))), { onclose: () => resolve(null) });
+  });
+};
+
+const followPointer = (canvas, move, zoomBy) => {
+  canvas.addEventListener('pointerdown', ({ pointerId }) => canvas.setPointerCapture(pointerId));
+  canvas.addEventListener('pointermove', ({ buttons, movementX, movementY }) => buttons && move(movementX, movementY));
+  canvas.addEventListener('wheel', (event) => {
+    event.preventDefault();
+    zoomBy(event.deltaY < 0 ? 1.1 : 1 / 1.1);
+  });
+};
+
+const followKeys = (canvas, move, zoomBy) => {
+  const keys = {
+    ArrowLeft: () => move(-STEP, 0), ArrowRight: () => move(STEP, 0), ArrowUp: () => move(0, -STEP), ArrowDown: () => move(0, STEP),
+    '+': () => zoomBy(1.1), '=': () => zoomBy(1.1), '-': () => zoomBy(1 / 1.1),
+  };
+  canvas.addEventListener('keydown', (event) => {
+    if (!keys[event.key]) return;
+    event.preventDefault();
+    keys[event.key]();
+  });
+};
