@@ -5,7 +5,7 @@
 -- Permissions are three bytes, two bits each, as on the wire.
 
 PRAGMA application_id = 0x41737472; -- "Astr": what tells our files from others'
-PRAGMA user_version = 3;            -- the schema's number
+PRAGMA user_version = 4;            -- the schema's number
 
 -- What a running server was told, by name:
 -- 'base_permissions'  a blob of three bytes
@@ -123,6 +123,19 @@ CREATE TABLE invites (
     until INTEGER,                  -- null: for ever
     date  INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- Logins that last, by a token of which only the SHA-256 is kept. One unused for long is as good as
+-- gone.
+CREATE TABLE sessions (
+    uuid        INTEGER PRIMARY KEY,
+    member_uuid INTEGER NOT NULL REFERENCES members (uuid) ON DELETE CASCADE,
+    token_hash  BLOB NOT NULL UNIQUE,
+    name        TEXT,               -- what its client calls it
+    created     INTEGER NOT NULL,
+    last_used   INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX sessions_by_member ON sessions (member_uuid);
 
 -- Who did what to whom, when. Names as they were then; nothing here refers to anything, so
 -- that it outlives what it tells of.

@@ -52,9 +52,15 @@ id_types! {
     GroupId;
     /// The uuid of an emoji.
     EmojiId;
+    /// The uuid of a session: a login that lasts.
+    SessionId;
     /// The uuid that some other server gave to a member of ours (protocol, sync).
     RemoteId;
 }
+
+/// Tells connections apart for the life of the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct ConnectionId(pub u64);
 
 /// 2020-01-01, so that 41 bits last until 2089.
 const EPOCH_MS: u64 = 1_577_836_800_000;

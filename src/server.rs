@@ -22,12 +22,12 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::answers::LargeAnswers;
-use crate::broadcaster::{self, Broadcaster, ConnectionId};
+use crate::broadcaster::{self, Broadcaster};
 use crate::commands::Services;
 use crate::config::{Config, Limits};
 use crate::connection::Connection;
 use crate::error::StartupError;
-use crate::id::now_s;
+use crate::id::{ConnectionId, now_s};
 use crate::log;
 use crate::password::PasswordHasher;
 use crate::session;

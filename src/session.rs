@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::broadcaster::ConnectionId;
 use crate::commands::{self, Services, Session};
 use crate::connection::Connection;
 use crate::error::Disconnect;
+use crate::id::ConnectionId;
 use crate::protocol::packet::encode_greeting;
 use crate::throttle::{AddressKey, Bucket};
 use crate::wire::http::{self, HttpStatus, Manner, Request};

@@ -79,6 +79,7 @@ pub(super) fn set_password(store: &Store, name: &str) -> Result<(), Failure> {
     let subject = AuditSubject::new(member.raw(), name.as_str());
     store.write(move |tx| {
         tx.update_password(member, &password)?;
+        tx.delete_sessions(member, None)?;
         // A running server ends the member's connections when it sees this line.
         tx.record(None, "passwd", subject, "")
     })?;

@@ -26,7 +26,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use crate::access::Access;
 use crate::connection::Connection;
 use crate::error::Refusal;
-use crate::id::MemberId;
+use crate::id::{ConnectionId, MemberId, SessionId};
 use crate::protocol::Topic;
 use crate::protocol::event::Topics;
 use crate::store::Change;
@@ -37,10 +37,6 @@ use roster::Roster;
 
 /// Notices that wait at most.
 const QUEUE_NOTICES_MAX: usize = 1024;
-
-/// Tells connections apart for the life of the process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct ConnectionId(pub u64);
 
 enum Notice {
     Joined {
@@ -64,6 +60,11 @@ enum Notice {
         id: ConnectionId,
         topic: Topic,
     },
+    /// From here on part of this session.
+    Began {
+        id: ConnectionId,
+        session: SessionId,
+    },
     Committed(Vec<Change>),
     Stop,
 }
@@ -76,6 +77,8 @@ pub(crate) struct Listener {
     pub framing: Framing,
     /// Who is logged in.
     pub member: MemberId,
+    /// By which session; none after a login by password.
+    pub session: Option<SessionId>,
     /// What it asked for itself.
     pub topics: Topics,
 }
@@ -102,6 +105,12 @@ impl Broadcaster {
     /// is told.
     pub(crate) fn add_topic(&self, id: ConnectionId, topic: Topic) {
         self.queue.send(Notice::Asked { id, topic }).ok();
+    }
+
+    /// A client's thread, before it looks whether the session still stands: should it end after
+    /// that look, so does the connection.
+    pub(crate) fn begin_session(&self, id: ConnectionId, session: SessionId) {
+        self.queue.send(Notice::Began { id, session }).ok();
     }
 
     /// A client's thread, at login. From the return on, every event that is published

@@ -10,14 +10,14 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use crate::access::Access;
 use crate::broadcaster::deferred::{DEFERRED_BYTES_MIN, Deferred};
 use crate::broadcaster::round::{Client, Encoded, Round, Scratch};
-use crate::broadcaster::{ConnectionId, Listener, Notice};
+use crate::broadcaster::{Listener, Notice};
 use crate::connection::{Connection, Sent};
 use crate::error::Disconnect;
-use crate::id::{ChannelId, MemberId, now_s};
+use crate::id::{ChannelId, ConnectionId, MemberId, now_s};
 use crate::log;
 use crate::protocol::event::{Audience, encode_channels, encode_groups, encode_online};
 use crate::protocol::{Event, Permission, Topic, User};
-use crate::store::Change;
+use crate::store::{Change, Whose};
 
 /// How soon a client that did not take everything is tried again.
 const RETRY_INTERVAL: Duration = Duration::from_millis(10);
@@ -111,6 +111,11 @@ impl Roster {
                     client.listener.topics.insert(topic);
                 }
             }
+            Notice::Began { id, session } => {
+                if let Some(client) = self.clients.get_mut(&id) {
+                    client.listener.session = Some(session);
+                }
+            }
             Notice::Joined { id, listener } => self.join(id, listener),
             Notice::Left { id, done } => {
                 self.write(id, &mut Scratch::default());
@@ -160,7 +165,7 @@ impl Roster {
         match change {
             Change::Event(event) => self.enqueue(&event),
             Change::Access(access) => self.change_access(access),
-            Change::Disconnect(member) => self.disconnect(member),
+            Change::Disconnect(whose) => self.disconnect(whose),
         }
         if self.round.is_full() {
             self.deliver();
@@ -195,9 +200,13 @@ impl Roster {
         }
     }
 
-    /// Ends all connections of a member, after what was told so far.
-    fn disconnect(&mut self, member: MemberId) {
-        let is_theirs = |(_, client): &(&ConnectionId, &Client)| client.listener.member == member;
+    /// Ends these connections, after what was told so far.
+    fn disconnect(&mut self, whose: Whose) {
+        let is_theirs = |(id, client): &(&ConnectionId, &Client)| match whose {
+            Whose::Member(member) => client.listener.member == member,
+            Whose::Session(session) => client.listener.session == Some(session),
+            Whose::Others(member, but) => client.listener.member == member && **id != but,
+        };
         let theirs: Vec<_> = self.clients.iter().filter(is_theirs).map(|(id, _)| *id).collect();
         for id in theirs {
             self.write(id, &mut Scratch::default());

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::broadcaster::{ConnectionId, Listener};
+use crate::broadcaster::Listener;
 use crate::connection::Sent;
 use crate::error::Disconnect;
-use crate::id::MemberId;
+use crate::id::{ConnectionId, MemberId};
 use crate::wire::Framing;
 
 /// Encoded events that share one write for each client at most; far below a client's bound.

@@ -4,12 +4,13 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
+use crate::commands::sessions::login_by_token;
 use crate::commands::{Answer, Length, NoFields, Request, Session, allow};
 use crate::config::{Limits, Registration};
 use crate::error::Refusal;
 use crate::id::{MemberId, now_s};
 use crate::protocol::packet::Nothing;
-use crate::protocol::{InviteCode, MemberName, Password, Picture, User};
+use crate::protocol::{InviteCode, MemberName, Password, Picture, SessionToken, User};
 use crate::store::{self, AuditSubject, Reader};
 
 #[derive(Deserialize)]
@@ -58,7 +59,7 @@ pub(super) fn register(session: &mut Session<'_>, request: Register) -> Result<L
         tx.publish_member(uuid)?;
         Ok(uuid)
     })?;
-    session.log_in(uuid);
+    session.log_in(uuid, None);
     Ok(LoggedIn { uuid })
 }
 
@@ -71,25 +72,38 @@ fn require_free(db: &Reader<'_>, name: &MemberName) -> Result<(), Refusal> {
 
 #[derive(Deserialize)]
 pub(super) struct Login {
-    passwd: Password,
+    passwd: Option<Password>,
+    token: Option<SessionToken>,
     uname: Option<String>,
     uuid: Option<MemberId>,
 }
 impl Request for Login {
     fn is_within(&self, _: &Limits) -> bool {
-        self.uname.is_some() || self.uuid.is_some()
+        match (&self.passwd, &self.token) {
+            (Some(_), None) => self.uname.is_some() || self.uuid.is_some(),
+            (None, Some(_)) => true,
+            (Some(_), Some(_)) | (None, None) => false,
+        }
     }
 }
 
-/// Logs in by name or uuid; the name wins.
+/// Logs in by name or uuid, where the name wins, or by a session's token.
 pub(super) fn login(session: &mut Session<'_>, request: Login) -> Result<LoggedIn, Refusal> {
-    let Login { passwd, uname, uuid } = request;
+    let Login { passwd, token, uname, uuid } = request;
     let login = match (uname, uuid) {
-        (Some(name), _) => store::Login::Name(name.trim().to_owned()),
-        (None, Some(uuid)) => store::Login::Member(uuid),
-        (None, None) => return Err(Refusal::BadRequest),
+        (Some(name), _) => Some(store::Login::Name(name.trim().to_owned())),
+        (None, uuid) => uuid.map(store::Login::Member),
     };
-    check_password(session, &login, &passwd).inspect_err(|_| slow_down(session))
+    let outcome = match (passwd, token, &login) {
+        (Some(password), None, Some(login)) => check_password(session, login, &password),
+        (None, Some(token), login) => login_by_token(session, &token, |db, member| match login {
+            None => Ok(true),
+            Some(login) => Ok(db.find_credentials(login)?.is_some_and(|it| it.member == member)),
+        })
+        .map(|uuid| LoggedIn { uuid }),
+        _ => return Err(Refusal::BadRequest),
+    };
+    outcome.inspect_err(|_| slow_down(session))
 }
 
 fn check_password(
@@ -112,7 +126,7 @@ fn check_password(
         allow(services.hasher.verify(password, &credentials.password)?)?;
         allow(!services.store.access().is_banned(member, now_s()))?;
     }
-    session.log_in(member);
+    session.log_in(member, None);
     // Order: from here on a new password ends this connection; one that came before is seen.
     if find()?.password != credentials.password {
         session.log_out();
@@ -171,14 +185,18 @@ pub(super) struct ChangePassword {
 }
 impl Request for ChangePassword {}
 
-/// Another password for oneself.
+/// Another password for oneself. All other sessions end, and all other connections.
 pub(super) fn change_password(
     session: &mut Session<'_>,
     request: ChangePassword,
 ) -> Result<Nothing, Refusal> {
     let hash = session.services.hasher.hash(&request.new_password)?;
-    session.write(move |tx, member| tx.update_password(member, &hash))?;
-    Ok(Nothing {})
+    let (lasting, id) = (session.lasting(), session.id);
+    session.act(move |tx, member| {
+        tx.update_password(member, &hash)?;
+        tx.end_other_sessions(member, lasting, id)?;
+        Ok(Nothing {})
+    })
 }
 
 /// Answered, then the connection is closed.

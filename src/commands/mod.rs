@@ -10,6 +10,7 @@ mod messages;
 mod moderation;
 mod reading;
 mod server;
+mod sessions;
 mod sync;
 
 use std::sync::Arc;
@@ -18,11 +19,11 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::answers::{LargeAnswers, Length, Making};
-use crate::broadcaster::{Broadcaster, ConnectionId, Listener, Presence};
+use crate::broadcaster::{Broadcaster, Listener, Presence};
 use crate::config::{Config, Limits};
 use crate::connection::Connection;
 use crate::error::{Refusal, Status};
-use crate::id::{MemberId, now_s};
+use crate::id::{ConnectionId, MemberId, SessionId, now_s};
 use crate::log;
 use crate::password::PasswordHasher;
 use crate::pieces::Pieces;
@@ -43,6 +44,9 @@ static COMMANDS: &[Row] = &[
     row!("pfp", Members, accounts::pfp),
     row!("change_password", Members, accounts::change_password),
     row!("leave", Anyone, accounts::leave),
+    row!("create_session", Members, sessions::create_session),
+    row!("list_sessions", Members, sessions::list_sessions),
+    row!("delete_session", Members, sessions::delete_session),
     row!("get_user", Members, accounts::get_user),
     row!("get_metadata", Members, accounts::get_metadata),
     row!("online", Members, accounts::online),
@@ -78,6 +82,7 @@ static COMMANDS: &[Row] = &[
     row!("ban", Members, moderation::ban),
     row!("unban", Members, moderation::unban),
     row!("list_bans", Members, moderation::list_bans),
+    row!("list_audit", Members, moderation::list_audit),
     row!("sync_set", Members, sync::sync_set),
     row!("sync_get", Members, sync::sync_get),
     row!("sync_set_servers", Members, sync::sync_set_servers),
@@ -252,6 +257,8 @@ pub(crate) struct Session<'s> {
 
 struct Login {
     member: MemberId,
+    /// By which session, if it is one that lasts.
+    lasting: Option<SessionId>,
     /// Dropping it leaves the roster.
     _presence: Presence,
 }
@@ -368,12 +375,25 @@ impl<'s> Session<'s> {
     }
 
     /// From here on the connection is told what concerns this member.
-    fn log_in(&mut self, member: MemberId) {
+    fn log_in(&mut self, member: MemberId, lasting: Option<SessionId>) {
         let connection = Arc::clone(&self.connection);
         let (framing, topics) = (self.framing, self.topics);
-        let listener = Listener { connection, framing, member, topics };
+        let listener = Listener { connection, framing, member, session: lasting, topics };
         let presence = self.services.broadcaster.join(self.id, listener);
-        self.login = Some(Login { member, _presence: presence });
+        self.login = Some(Login { member, lasting, _presence: presence });
+    }
+
+    /// The session that this connection belongs to, if it is one that lasts.
+    fn lasting(&self) -> Option<SessionId> {
+        self.login.as_ref().and_then(|login| login.lasting)
+    }
+
+    /// From here on the connection belongs to this session, and ends with it.
+    fn join_session(&mut self, session: SessionId) {
+        if let Some(login) = &mut self.login {
+            login.lasting = Some(session);
+            self.services.broadcaster.begin_session(self.id, session);
+        }
     }
 
     /// Undoes a login that turned out to be none.

@@ -2,13 +2,14 @@
 
 use serde::Deserialize;
 
-use crate::commands::{Answer, NoFields, Request, Session, allow};
+use crate::access::Rank;
+use crate::commands::{Answer, Length, NoFields, Request, Session, allow};
 use crate::config::Limits;
 use crate::error::Refusal;
-use crate::id::{MemberId, now_s};
+use crate::id::{ChannelId, MemberId, now_s};
 use crate::protocol::packet::Nothing;
-use crate::protocol::{Ban, BanReason, Permission};
-use crate::store::{AuditSubject, WriteTx};
+use crate::protocol::{AuditLine, Ban, BanReason, Permission};
+use crate::store::{AuditSubject, Whose, WriteTx};
 
 #[derive(Deserialize)]
 pub(super) struct OneUser {
@@ -20,7 +21,7 @@ impl Request for OneUser {}
 pub(super) fn kick(session: &mut Session<'_>, request: OneUser) -> Result<Nothing, Refusal> {
     session.act(move |tx, actor| {
         let subject = find_user(tx, actor, request.user)?;
-        tx.disconnect(request.user);
+        tx.disconnect(Whose::Member(request.user));
         tx.record(Some(actor), "kick", subject, "")?;
         Ok(Nothing {})
     })
@@ -55,7 +56,7 @@ pub(super) fn ban(session: &mut Session<'_>, request: NewBan) -> Result<Nothing,
         tx.record(Some(actor), "ban", subject, &details.join(", "))?;
         // Order: whoever tells others knows of the ban before it ends what connections there are.
         tx.settle()?;
-        tx.disconnect(user);
+        tx.disconnect(Whose::Member(user));
         Ok(Nothing {})
     })
 }
@@ -84,6 +85,41 @@ pub(super) fn list_bans(
     let data = session.read(|db, member| {
         allow(db.access().allows(member, Permission::BanUsers))?;
         db.list_bans()
+    })?;
+    Ok(Answer { data })
+}
+
+/// Lines of the record in one answer at most.
+const AUDIT_LINES_MAX: u32 = 500;
+/// What is recorded of a channel, by its uuid.
+const OF_CHANNELS: &[&str] = &["create_channel", "update_channel", "delete_channel", "delete"];
+
+#[derive(Deserialize)]
+pub(super) struct ListAudit {
+    num: u32,
+    before: Option<i64>,
+}
+impl Request for ListAudit {}
+
+/// Who did what to whom, the newest first. Of channels that they may not view, only the top rank
+/// hears.
+pub(super) fn list_audit(
+    session: &mut Session<'_>,
+    request: ListAudit,
+) -> Result<Answer<Vec<AuditLine>>, Refusal> {
+    session.begin_large_answer(Length::Long)?;
+    let num = request.num.min(AUDIT_LINES_MAX) as usize;
+    let data = session.read(|db, member| {
+        let access = db.access();
+        allow(access.allows(member, Permission::BanUsers))?;
+        let is_top = access.rank(member) == Rank::TOP;
+        let is_viewed = |channel: Option<u64>| {
+            let channel = channel.and_then(|raw| ChannelId::try_from(raw).ok());
+            channel.is_some_and(|channel| access.find_channel(member, channel).is_some())
+        };
+        db.list_audit(request.before, num, |action, subject| {
+            is_top || !OF_CHANNELS.contains(&action) || is_viewed(subject)
+        })
     })?;
     Ok(Answer { data })
 }

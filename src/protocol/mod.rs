@@ -11,8 +11,12 @@ pub mod types;
 pub use event::{Event, Topic};
 pub use names::{
     BanReason, EmojiName, InviteCode, MemberName, MessageText, Nonce, Password, ServerName,
+    SessionName, SessionToken,
 };
 pub use overrides::{Overrides, Subject};
 pub use permissions::{Permission, PermissionSet, Permissions};
 pub use picture::Picture;
-pub use types::{Ban, Channel, Colour, Emoji, Group, Message, SyncIdentity, SyncServer, User};
+pub use types::{
+    AuditLine, Ban, Channel, Colour, Emoji, Group, LastingLogin, Message, SyncIdentity, SyncServer,
+    User,
+};

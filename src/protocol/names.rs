@@ -16,6 +16,10 @@ pub const NONCE_BYTES_MAX: usize = 64;
 pub const EMOJI_NAME_CHARS_MAX: usize = 32;
 /// Bytes of an invite code at most.
 pub const INVITE_CODE_BYTES_MAX: usize = 64;
+/// Bytes of a session's name at most.
+pub const SESSION_NAME_BYTES_MAX: usize = 64;
+/// Bytes of a session's token at most, as a client may send it.
+pub const SESSION_TOKEN_BYTES_MAX: usize = 64;
 /// Bytes of a ban's reason at most.
 pub const BAN_REASON_BYTES_MAX: usize = 1024;
 
@@ -130,6 +134,56 @@ impl InviteCode {
     /// Its first letters, which tell it from others and let nobody in.
     pub fn hint(&self) -> &str {
         self.0.split('-').next().unwrap_or_default()
+    }
+}
+
+/// What a client calls a session: at most 64 bytes, trimmed, no control characters. May be blank.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct SessionName(String);
+
+impl TryFrom<String> for SessionName {
+    type Error = &'static str;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        if name.len() > SESSION_NAME_BYTES_MAX || name.chars().any(char::is_control) {
+            return Err("a session's name that is long, or holds a control character");
+        }
+        Ok(Self(name.trim().to_owned()))
+    }
+}
+
+impl SessionName {
+    /// The name, unless it is blank.
+    pub fn as_str(&self) -> Option<&str> {
+        Some(&self.0[..]).filter(|name| !name.is_empty())
+    }
+}
+
+/// What a session is logged in by: 32 random bytes in base64url (RFC 4648 section 5), without
+/// padding; of a client, whatever it sends of at most 64 bytes. Its `Debug` does not show it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct SessionToken(String);
+
+impl TryFrom<String> for SessionToken {
+    type Error = &'static str;
+
+    fn try_from(token: String) -> Result<Self, Self::Error> {
+        if token.len() <= SESSION_TOKEN_BYTES_MAX { Ok(Self(token)) } else { Err("a long token") }
+    }
+}
+
+impl SessionToken {
+    /// The token.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SessionToken {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("SessionToken(..)")
     }
 }
 

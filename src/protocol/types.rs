@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::id::{ChannelId, EmojiId, GroupId, MemberId, MessageId, RemoteId};
+use crate::id::{ChannelId, EmojiId, GroupId, MemberId, MessageId, RemoteId, SessionId};
 use crate::protocol::overrides::Overrides;
 use crate::protocol::permissions::Permissions;
 
@@ -102,6 +102,42 @@ pub struct Ban {
     pub by: Option<MemberId>,
     /// When, Unix seconds, UTC.
     pub date: i64,
+}
+
+/// One line of the record of who did what (an extension).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AuditLine {
+    /// Its place: later ones are larger.
+    pub seq: i64,
+    /// When, Unix seconds, UTC.
+    pub date: i64,
+    /// Who; none: the owner's command line.
+    pub actor: Option<MemberId>,
+    /// By the name that they had then.
+    pub actor_name: String,
+    /// What: the name of a command, or an errand's.
+    pub action: String,
+    /// The uuid of the member, group, channel or emoji; none: the server.
+    pub subject: Option<u64>,
+    /// By the name that it had then.
+    pub subject_name: String,
+    /// More of it; may be empty.
+    pub details: String,
+}
+
+/// A login that lasts, as its member sees it (an extension).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LastingLogin {
+    /// Which.
+    pub uuid: SessionId,
+    /// What its client called it.
+    pub name: Option<String>,
+    /// When it began, Unix seconds, UTC.
+    pub created: i64,
+    /// When somebody last logged in by it, Unix seconds, UTC; a minute off at most.
+    pub last_used: i64,
+    /// Whether the connection that asks belongs to it.
+    pub current: bool,
 }
 
 /// A small picture with a name.

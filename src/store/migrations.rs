@@ -65,6 +65,16 @@ const STEPS: [&str; VERSION as usize - 1] = [
          until INTEGER,
          date  INTEGER NOT NULL
      ) STRICT, WITHOUT ROWID;",
+    // 3 to 4: sessions.
+    "CREATE TABLE sessions (
+         uuid        INTEGER PRIMARY KEY,
+         member_uuid INTEGER NOT NULL REFERENCES members (uuid) ON DELETE CASCADE,
+         token_hash  BLOB NOT NULL UNIQUE,
+         name        TEXT,
+         created     INTEGER NOT NULL,
+         last_used   INTEGER NOT NULL
+     ) STRICT;
+     CREATE INDEX sessions_by_member ON sessions (member_uuid);",
 ];
 
 /// Brings a database of ours up to the newest schema, each step whole or not at all, after a
@@ -122,6 +132,7 @@ mod tests {
     /// Each older schema as it was, kept for ever.
     const FIRST: &str = include_str!("../../tests/schemas/1.sql");
     const SECOND: &str = include_str!("../../tests/schemas/2.sql");
+    const THIRD: &str = include_str!("../../tests/schemas/3.sql");
 
     fn database(schema: &str) -> Connection {
         let connection = Connection::open_in_memory().unwrap();
@@ -174,12 +185,17 @@ mod tests {
     }
 
     #[test]
-    fn the_second_schema_becomes_the_newest() {
-        let mut connection = database(SECOND);
+    fn each_later_schema_becomes_the_newest() {
+        for (version, schema) in [(2, SECOND), (3, THIRD)] {
+            becomes_the_newest(version, database(schema));
+        }
+    }
+
+    fn becomes_the_newest(version: i64, mut connection: Connection) {
         connection
             .execute_batch("INSERT INTO members VALUES (1, 'alice', NULL, '', NULL)")
             .unwrap();
-        run(&mut connection, &Location::Memory, 2).unwrap_or_else(|error| panic!("{error}"));
+        run(&mut connection, &Location::Memory, version).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(shape(&connection), shape(&database(include_str!("../../init.sql"))));
         let version: i64 =
             connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();

@@ -19,6 +19,7 @@ mod readers;
 mod reading;
 mod schema;
 mod server;
+mod sessions;
 mod sync;
 mod takeover;
 mod traces;
@@ -33,7 +34,9 @@ use rusqlite::{Connection, ErrorCode};
 use crate::access::Access;
 use crate::config::Config;
 use crate::error::{Refusal, StartupError};
-use crate::id::{ChannelId, EmojiId, GroupId, MemberId, MessageId, RemoteId};
+use crate::id::{
+    ChannelId, ConnectionId, EmojiId, GroupId, MemberId, MessageId, RemoteId, SessionId,
+};
 use crate::log;
 use crate::protocol::{Event, Picture};
 
@@ -83,8 +86,19 @@ pub(crate) enum Change {
     Event(Event),
     /// Who may do what, from here on.
     Access(Arc<Access>),
-    /// Whatever connections this member has end here.
-    Disconnect(MemberId),
+    /// These connections end here.
+    Disconnect(Whose),
+}
+
+/// Whose connections end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Whose {
+    /// All of a member.
+    Member(MemberId),
+    /// Those that belong to a session.
+    Session(SessionId),
+    /// All of a member but this one.
+    Others(MemberId, ConnectionId),
 }
 
 /// What the configuration says, where the database says nothing else.
@@ -258,4 +272,4 @@ macro_rules! sql_ids {
     )*};
 }
 
-sql_ids!(MemberId, ChannelId, MessageId, GroupId, EmojiId, RemoteId);
+sql_ids!(MemberId, ChannelId, MessageId, GroupId, EmojiId, RemoteId, SessionId);

@@ -4,8 +4,8 @@ use rusqlite::{Row, params};
 
 use crate::error::Refusal;
 use crate::id::{MemberId, now_s};
-use crate::protocol::Ban;
-use crate::store::{Change, Reader, WriteTx};
+use crate::protocol::{AuditLine, Ban};
+use crate::store::{Change, Reader, Whose, WriteTx};
 
 /// What a line of the record is about, with its name as it is now; without a uuid the server.
 #[derive(Debug, Clone)]
@@ -81,6 +81,36 @@ impl Reader<'_> {
         Ok(entries.collect::<Result<_, _>>()?)
     }
 
+    /// At most `num` lines of the record before a place in it, newest first, of those that `shown`
+    /// lets through: it is given the action and the subject.
+    pub(crate) fn list_audit(
+        &self,
+        before: Option<i64>,
+        num: usize,
+        shown: impl Fn(&str, Option<u64>) -> bool,
+    ) -> Result<Vec<AuditLine>, Refusal> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT seq, date, actor_uuid, actor_name, action, subject_uuid, subject_name, details
+             FROM audit WHERE seq < ?1 ORDER BY seq DESC",
+        )?;
+        let lines = statement.query_map([before.unwrap_or(i64::MAX)], |row| {
+            Ok(AuditLine {
+                seq: row.get(0)?,
+                date: row.get(1)?,
+                actor: row.get(2)?,
+                actor_name: row.get(3)?,
+                action: row.get(4)?,
+                subject: row.get(5)?,
+                subject_name: row.get(6)?,
+                details: row.get(7)?,
+            })
+        })?;
+        let is_shown = |line: &rusqlite::Result<AuditLine>| {
+            line.as_ref().map_or(true, |line| shown(&line.action, line.subject))
+        };
+        Ok(lines.filter(is_shown).take(num).collect::<Result<_, _>>()?)
+    }
+
     /// A time in Unix seconds as people read it, UTC: `2026-11-25 14:20:31`; as it is when it is
     /// past all calendars.
     pub(crate) fn date_text(&self, date: i64) -> Result<String, Refusal> {
@@ -123,9 +153,9 @@ impl WriteTx<'_> {
         self.alter("DELETE FROM bans WHERE member_uuid = ?1", [member])
     }
 
-    /// Ends all connections of a member, once this is committed.
-    pub(crate) fn disconnect(&mut self, member: MemberId) {
-        self.changes.push(Change::Disconnect(member));
+    /// Ends these connections, once this is committed.
+    pub(crate) fn disconnect(&mut self, whose: Whose) {
+        self.changes.push(Change::Disconnect(whose));
     }
 
     /// Adds a line to the record: who (nobody: the owner's command line), what, to whom.

@@ -23,7 +23,7 @@ pub(super) const INIT: &str = include_str!("../../init.sql");
 /// `PRAGMA application_id` of our databases, as in `init.sql`.
 pub(super) const APPLICATION_ID: u32 = 0x4173_7472;
 /// `PRAGMA user_version` of the newest schema, as in `init.sql`.
-pub(super) const VERSION: i64 = 3;
+pub(super) const VERSION: i64 = 4;
 /// How long a statement waits for another process (the owner's command line).
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// What is said when it was in vain.

@@ -33,7 +33,7 @@ use crate::log;
 use crate::protocol::Event;
 use crate::store::access::{access_version, load_access};
 use crate::store::traces::Traces;
-use crate::store::{Change, Reader, Shared};
+use crate::store::{Change, Reader, Shared, Whose};
 use crate::thread::spawn_essential;
 
 /// Jobs that share one commit at most: bounds how long the first of them waits.
@@ -330,7 +330,9 @@ impl<P: Fn(Vec<Change>)> State<P> {
         let reader = Reader::within(&self.connection, &self.shared, Arc::clone(&self.access));
         if !is_first {
             let members = reader.list_new_passwords(self.noticed.audit_seq)?;
-            changes.extend(members.into_iter().map(Change::Disconnect));
+            changes.extend(
+                members.into_iter().map(|member| Change::Disconnect(Whose::Member(member))),
+            );
         }
         Ok(Noticed { data_version, audit_seq: reader.last_audit_seq()? })
     }

@@ -12,7 +12,7 @@ use aster_server::protocol::packet::{encode_refusal, parse_envelope};
 use aster_server::protocol::picture::PICTURE_PIXELS_MAX;
 use aster_server::recognise;
 use aster_server::wire::assets::Assets;
-use aster_server::wire::http::{self, HttpStatus, Manner, Request};
+use aster_server::wire::http::{self, HttpStatus, Request};
 use aster_server::wire::websocket::{self, Violation};
 use aster_server::wire::{Decoder, Framing, Incoming};
 use base64::Engine;

@@ -31,7 +31,7 @@ macro_rules! files {
 }
 
 files! {
-    accounts channels face groups history messages moderation online packets reading restart server sync
+    accounts channels face groups history messages moderation online packets reading restart server sessions sync
 }
 
 fn read(path: &str) -> String {
