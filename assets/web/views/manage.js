@@ -32,7 +32,7 @@ export const openManage = (app, wanted) => {
     part = new AbortController();
     shown = name;
     panel.setAttribute('aria-label', t(`tab_${name}`));
-    replace(panel, TABS[name][0](community, part.signal));
+    replace(panel, TABS[name][0](community, part.signal, app));
     replace(bar, offered.split(' ').map(tab));
     if (hadFocus) bar.querySelector('[aria-selected=true]').focus();
   };

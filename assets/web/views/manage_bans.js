@@ -1,17 +1,23 @@
-// Who is banned, and banning.
+// Who is banned, why and until when.
 
-import { field, form, h, replace } from '../dom.js';
+import { h, replace } from '../dom.js';
 import { dateTime, t } from '../text.js';
 import { act, attempt, finder, matching, rankOf } from './permissions.js';
+import { openProfile } from './profile.js';
 
-export const bansPanel = (community) => {
-  const list = h('ul.list.entries');
+export const bansPanel = (community, signal, app) => {
+  const list = h('ul.list');
   const load = () => attempt(async () => {
     const { data } = await act(community, 'list_bans');
     replace(list, data.length ? data.map((ban) => banItem(community, ban, load)) : h('li.hint', t('no_bans')));
   });
+  const find = (query) => (query ? matching(community, query) : [])
+    .filter(({ uuid }) => isBelow(community, uuid)).map(({ uuid, name }) => ({ key: uuid, name }));
+  const { element } = finder(t('ban_someone'), find, (uuid) => openProfile(app, uuid));
+  // The profile is where one bans; when it closes, the focus comes back here.
+  element.addEventListener('focusin', load);
   load();
-  return [list, banForm(community, load)];
+  return [list, element];
 };
 
 const isBelow = (community, user) => rankOf(community) < rankOf(community, user);
@@ -27,28 +33,4 @@ const banItem = (community, { user, reason, until, by, date }, load) => {
       type: 'button', disabled: Boolean(why), title: why, 'aria-label': `${t('unban')}: ${name} ${why}`,
       onclick: () => attempt(() => act(community, 'unban', { user }).finally(load)),
     }, t('unban')));
-};
-
-const banForm = (community, load) => {
-  let user = null;
-  const chosen = h('p', { role: 'status' });
-  const choose = (uuid) => {
-    user = uuid;
-    chosen.textContent = uuid ? t('to_be_banned', community.member(uuid)) : '';
-  };
-  const find = (query) => (query ? matching(community, query) : [])
-    .filter(({ uuid }) => isBelow(community, uuid)).map(({ uuid, name }) => ({ key: uuid, name }));
-  return form(async ({ reason, until }, element) => {
-    if (!user) throw new Error(t('choose_member'));
-    const end = until ? Math.floor(Date.parse(until) / 1000) : undefined;
-    if (end * 1000 <= Date.now()) throw new Error(t('until_past'));
-    await act(community, 'ban', { user, reason: reason.trim() || undefined, until: end });
-    element.reset();
-    choose(null);
-    load();
-  },
-  h('h3', t('ban_someone')), finder(t('search_members'), find, choose), chosen,
-  field(t('reason'), h('input', { name: 'reason', maxlength: '300', autocomplete: 'off' }), t('reason_hint')),
-  field(t('until'), h('input', { name: 'until', type: 'datetime-local' }), t('until_hint')),
-  h('button.danger', t('ban')));
 };

@@ -1,10 +1,10 @@
 // A channel's name, place and overrides, with what they come to for each member.
 
 import { ask, field, form, freshId, h, on, openDialog, replace, say } from '../dom.js';
-import { decode, explain } from '../permissions.js';
+import { decode, explain, PERMISSIONS } from '../permissions.js';
 import { t } from '../text.js';
 import {
-  act, attempt, drawOn, finder, IN_CHANNEL, matching, movers, nameInput, overlay, permissionTable, rankOf, searchField, whyNot,
+  act, attempt, drawOn, finder, IN_CHANNEL, matching, movers, nameInput, overlay, partsOf, permissionTable, rankOf, searchField, whyNot,
 } from './permissions.js';
 
 const EVERYBODY = 'group:0';
@@ -47,11 +47,14 @@ export const openChannelSettings = (app, channel) => {
 
 const create = async (app, community, fields) => {
   const { uuid } = await act(community, 'create_channel', fields);
-  community.addEventListener('channels', () => {
-    if (!community.findChannel(uuid)) return;
+  const open = () => {
+    if (!community.findChannel(uuid)) return false;
     community.open(uuid);
     app.setPane('messages');
-  }, { once: true });
+    return true;
+  };
+  // The list that has it may come before the answer, or after.
+  if (!open()) community.addEventListener('channels', open, { once: true });
 };
 
 const deleteChannel = async (community, { uuid, name }) => {
@@ -74,10 +77,10 @@ class Editor extends EventTarget {
     return this.uuid ? this.community.findChannel(this.uuid) : { uuid: null, name: '', permissions: {} };
   }
 
-  /** Everybody first, and those who are there still. */
+  /** Everybody first, then those who are there still, and were not taken out. */
   get map() {
     const map = overlay({ [EVERYBODY]: [0, 0, 0], ...this.channel.permissions }, this.edits);
-    return Object.fromEntries(Object.entries(map).filter(([key]) => this.nameOf(key)));
+    return Object.fromEntries(Object.entries(map).filter(([key]) => this.nameOf(key) && this.edits[key] !== null));
   }
 
   /** What is saved: who has nothing set has no entry. */
@@ -90,7 +93,7 @@ class Editor extends EventTarget {
   }
 
   nameOf(key) {
-    const [kind, uuid] = [key.split(':')[0], Number(key.split(':')[1])];
+    const [kind, uuid] = partsOf(key);
     if (key === EVERYBODY) return t('everybody');
     const { groups, members } = this.community;
     return (kind === 'user' ? members.get(uuid) : groups.find((group) => group.uuid === uuid))?.name;
@@ -98,6 +101,10 @@ class Editor extends EventTarget {
 
   whyNot(key, name, value) {
     return whyNot(this.community, key, name, decode(this.channel.permissions[key] ?? [])[name], value);
+  }
+
+  mayRemove(key) {
+    return key !== EVERYBODY && !PERMISSIONS.some((name) => this.whyNot(key, name, 0));
   }
 
   tell() {
@@ -109,15 +116,9 @@ class Editor extends EventTarget {
     this.tell();
   }
 
-  /** Null while something in it may not be taken back. */
-  remover(key) {
-    const nothing = decode([]);
-    if (key === EVERYBODY || Object.keys(nothing).some((name) => decode(this.map[key])[name] && this.whyNot(key, name, 0))) return null;
-    return () => {
-      if (key in this.channel.permissions) return this.set(key, nothing);
-      delete this.edits[key];
-      this.tell();
-    };
+  remove(key) {
+    this.edits[key] = null;
+    this.tell();
   }
 
   /** Nobody takes anything from those who are not below them: their groups are let in as well. */
@@ -140,18 +141,19 @@ class Editor extends EventTarget {
 const overrides = (editor, signal) => {
   const toggle = h('input', { type: 'checkbox', id: freshId(), onchange: () => editor.setPrivate(toggle.checked) });
   const table = h('div.scroll');
+  const search = finder(t('add_subject'), (query) => editor.candidates(query), (key) => editor.set(key, { view_channel: Number(editor.isPrivate) }));
   drawOn(editor, 'edit', () => {
     toggle.checked = editor.isPrivate;
+    search.draw();
     const subjects = Object.entries(editor.map).map(([key, permissions]) =>
-      ({ key, name: editor.nameOf(key), permissions, onremove: editor.remover(key) }));
+      ({ key, name: editor.nameOf(key), permissions, onremove: editor.mayRemove(key) && (() => editor.remove(key)) }));
     replace(table, permissionTable(subjects, {
       names: IN_CHANNEL, onchange: (key, name, value) => editor.set(key, { [name]: value }), disabledWhy: (...edit) => editor.whyNot(...edit),
     }));
   }, signal);
   return [
     h('div.field', h('label.row', { for: toggle.id }, toggle, t('private_channel')), h('p.hint', t('private_hint'))),
-    finder(t('add_subject'), (query) => editor.candidates(query), (key) => editor.set(key, { view_channel: Number(editor.isPrivate) })),
-    table,
+    search.element, table,
   ];
 };
 

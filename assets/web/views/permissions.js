@@ -13,23 +13,29 @@ const CHOICES = [[2, 'deny', '✕'], [0, 'inherit', '–'], [1, 'allow', '✓']]
  * `subjects`: [{key, name, permissions: bytes, onremove?}], a column each. `onchange(key, permission, value)`.
  * `disabledWhy(key, permission, value)`: why this choice is not to be had, or null.
  */
-export const permissionTable = (subjects, { names = ALL, onchange, disabledWhy }) => h('table.plain.permissions',
+export const permissionTable = (subjects, { names = ALL, onchange, disabledWhy }) => h('table.plain.permissions', { onclick: sayWhy },
   h('thead', h('tr', h('td'), subjects.map(({ name, onremove }) => h('th', { scope: 'col' },
     h('bdi', name), onremove && iconButton('close', `${t('remove')}: ${name}`, onremove))))),
   h('tbody', names.map((name) => h('tr',
     h('th', { scope: 'row' }, t(`may_${name}`), h('p.hint', t(`for_${name}`))),
     subjects.map((subject) => h('td', choices(subject, name, onchange, disabledWhy)))))));
 
+/** A disabled choice tells a finger why as well. */
+const sayWhy = ({ target }) => {
+  const label = target.closest('label');
+  if (label?.querySelector(':disabled')) say(label.title);
+};
+
 const choices = ({ key, name: whose, permissions }, name, onchange, disabledWhy) => {
-  const stands = decode(permissions)[name];
+  const set = decode(permissions)[name];
   return h('span.choices', { role: 'radiogroup', 'aria-label': `${t(`may_${name}`)}: ${whose}` },
     CHOICES.map(([value, word, sign]) => {
-      const why = value === stands ? null : disabledWhy(key, name, value);
+      const why = value === set ? null : disabledWhy(key, name, value);
       const label = why ? `${t(word)} (${why})` : t(word);
       return h(`label.${word}`, { title: label },
         h('input', {
           type: 'radio', id: `${key}.${name}.${value}`, name: `${key}.${name}`, 'aria-label': label,
-          checked: value === stands, disabled: Boolean(why), onchange: () => onchange(key, name, value),
+          checked: value === set, disabled: Boolean(why), onchange: () => onchange(key, name, value),
         }),
         h('span', { 'aria-hidden': 'true' }, sign));
     }));
@@ -43,11 +49,15 @@ export const overlay = (map, edits) => {
 
 export const rankOf = (community, uuid = community.me) => rank(community, community.member(uuid));
 
-/** Why I may not set this, or null (protocol section 4, "Rank"). `key`: 'base', 'group:1' or 'user:1'. */
+/** 'group:1' or 'user:1': the kind, and the uuid. */
+export const partsOf = (key) => [key.split(':')[0], Number(key.split(':')[1])];
+
+/** Why I may not set this, or null (protocol section 4, "Rank"). `key` may be 'base' as well. */
 export const whyNot = (community, key, name, was, value) => {
+  if (value === was) return null;
   const isGrant = (value === 1 && was !== 1) || (was === 2 && value !== 2);
   if (isGrant && !comesTo(community, community.member(community.me))[name]) return t('why_not_yours');
-  const [kind, uuid] = [key.split(':')[0], Number(key.split(':')[1])];
+  const [kind, uuid] = partsOf(key);
   if (!uuid) return null;
   const other = kind === 'user' ? rankOf(community, uuid) : community.groups.find((group) => group.uuid === uuid).position;
   const isFree = isGrant ? kind === 'group' || rankOf(community) === 0 : kind === 'user' && uuid === community.me;
@@ -95,19 +105,19 @@ export const searchField = (label, oninput, onenter) => field(label, h('input', 
   },
 }));
 
-/** A search and what it finds, to be picked. `find(query)`: [{key, name}]. */
+/** A search and what it finds, to be picked: `{element, draw}`. `find(query)`: [{key, name}]. */
 export const finder = (label, find, onpick) => {
   const list = h('ul.list.row');
-  const draw = (query) => replace(list, find(query).slice(0, 8).map(({ key, name }) =>
+  const draw = () => replace(list, find(input.value.trim()).slice(0, 8).map(({ key, name }) =>
     h('li', h('button', { type: 'button', onclick: () => pick(key) }, icon('add'), h('bdi', name)))));
-  const search = searchField(label, draw, () => list.querySelector('button')?.click());
   const pick = (key) => {
-    const input = search.querySelector('input');
-    onpick(key);
     input.value = '';
-    draw('');
+    onpick(key);
+    draw();
     input.focus();
   };
-  draw('');
-  return [search, list];
+  const search = searchField(label, () => draw(), () => list.querySelector('button')?.click());
+  const input = search.querySelector('input');
+  draw();
+  return { element: h('div', search, list), draw };
 };
