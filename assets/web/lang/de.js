@@ -48,7 +48,7 @@ export default {
   sessions: 'Wo du angemeldet bist', unnamed: 'Ohne Namen', this_one: 'hier', session_times: 'Seit {created}, zuletzt benutzt {used}', end_session: 'Dort abmelden', end_others: 'Überall sonst abmelden',
   sessions_400: 'Dieser Server kennt keine Sitzungen.',
   this_browser: 'Dieser Browser', theme: 'Aussehen', as_system: 'Wie das System', light: 'Hell', dark: 'Dunkel', language_label: 'Sprache', as_browser: 'Wie der Browser',
-  notifications: 'Benachrichtigungen', notify_none: 'Keine', notify_mentions: 'Erwähnungen von mir', notify_all: 'Alle Nachrichten', allow_notifications: 'Benachrichtigungen in diesem Browser erlauben',
+  notifications: 'Benachrichtigungen', notify_mentions: 'Erwähnungen von mir', notify_all: 'Alle Nachrichten', allow_notifications: 'Benachrichtigungen in diesem Browser erlauben',
   notifications_denied: 'Der Browser sperrt Benachrichtigungen dieser Seite. Erlaube sie in seinen Einstellungen.', notifications_missing: 'Dieser Browser kennt keine Benachrichtigungen.',
   unsent_one: 'Eine Nachricht ist noch nicht gesendet und ginge verloren.', unsent_other: '{n} Nachrichten sind noch nicht gesendet und gingen verloren.',
   add_server: 'Server hinzufügen', no_connection: 'keine Verbindung', needs_login: 'Anmeldung nötig', address: 'Adresse', address_hint: 'Ein Name, Name:Port oder die URL seiner Seite. Ohne Port: 2345.',

@@ -48,7 +48,7 @@ export default {
   sessions: 'Where you are logged in', unnamed: 'Unnamed', this_one: 'here', session_times: 'Since {created}, last used {used}', end_session: 'Log out there', end_others: 'Log out everywhere else',
   sessions_400: 'This server keeps no sessions.',
   this_browser: 'This browser', theme: 'Theme', as_system: 'As the system', light: 'Light', dark: 'Dark', language_label: 'Language', as_browser: 'As the browser',
-  notifications: 'Notifications', notify_none: 'None', notify_mentions: 'Mentions of me', notify_all: 'All messages', allow_notifications: 'Allow notifications in this browser',
+  notifications: 'Notifications', notify_mentions: 'Mentions of me', notify_all: 'All messages', allow_notifications: 'Allow notifications in this browser',
   notifications_denied: 'The browser blocks notifications of this page. Allow them in its settings.', notifications_missing: 'This browser has no notifications.',
   unsent_one: 'A message has not been sent yet and would be lost.', unsent_other: '{n} messages have not been sent yet and would be lost.',
   add_server: 'Add a server', no_connection: 'no connection', needs_login: 'needs a login', address: 'Address', address_hint: 'A name, name:port, or the URL of its page. Without a port: 2345.',

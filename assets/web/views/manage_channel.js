@@ -160,7 +160,10 @@ const overrides = (editor, signal) => {
 /** What each member comes to by what is being edited, and which layer decides it. */
 const outcome = (editor, signal) => {
   const { community } = editor;
-  const table = h('div.scroll', { onclick: ({ target }) => target.closest('td') && say(target.closest('td').title) });
+  const table = h('div.scroll', {
+    tabindex: 0, role: 'region', 'aria-label': t('comes_to'),
+    onclick: ({ target }) => target.closest('td') && say(target.closest('td').title),
+  });
   let query = '';
   const draw = () => {
     if (!element.open) return;

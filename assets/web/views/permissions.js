@@ -91,9 +91,12 @@ export const movers = (community, command, { uuid, name, position }, first, last
   iconButton(way, `${t(`move_${way}`)}: ${name}`, () => attempt(() => act(community, command, { uuid, position: position + by })),
     { id: `${way}.${uuid}`, disabled: position < first || position + by < first || position + by > last }));
 
+/** Members whose name has this in it, the highest rank first. */
 export const matching = (community, query) => [...community.members.values()]
   .filter(({ name }) => name.toLowerCase().includes(query.toLowerCase()))
-  .sort((a, b) => rank(community, a) - rank(community, b) || a.name.localeCompare(b.name));
+  .map((member) => ({ member, place: rank(community, member) }))
+  .sort((a, b) => a.place - b.place || a.member.name.localeCompare(b.member.name))
+  .map(({ member }) => member);
 
 /** A search field; Enter in it sends no form. */
 export const searchField = (label, oninput, onenter) => field(label, h('input', {
