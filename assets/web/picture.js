@@ -6,13 +6,13 @@ import { t } from './text.js';
 const BASE64_MAX = 40 * 1024; // of one picture (protocol section 3)
 const EDGES = [256, 224, 192, 160, 128, 112, 96, 80, 64, 48, 32, 16];
 const BOX = 256; // pixels of the square in which the part is chosen
-const ZOOM_MAX = 8;
-const STEP = 8; // pixels of the box that an arrow key moves by
+const STEP = 8; // of them, for an arrow key
+const ZOOM = 1.1;
 const NOTHING = 'data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7';
 
 /** A member's picture. It says nothing to a screen reader: the name stands beside it. */
-export const avatar = (app, user, size) =>
-  h('img.avatar', { src: app.current.pictureUrl(user.pfp) ?? NOTHING, alt: '', width: size, height: size, decoding: 'async' });
+export const avatar = (app, { pfp }, size) =>
+  h('img.avatar', { src: app.current.pictureUrl(pfp) ?? NOTHING, alt: '', width: size, height: size, decoding: 'async' });
 
 /** Resolves with the base64 of a square PNG, the middle of the picture in `file`. */
 export const pictureFromFile = async (file, edge = EDGES[0]) => {
@@ -50,52 +50,37 @@ const encode = (image, part, edge) => {
 export const cropDialog = async (file) => {
   const image = await read(file);
   const part = middle(image);
-  const zoom = h('input', { type: 'range', min: 1, max: ZOOM_MAX, step: 0.01, value: 1, oninput: () => zoomTo(zoom.value) });
-  const canvas = h('canvas', { width: BOX, height: BOX, tabindex: 0, role: 'application', 'aria-label': t('crop_hint') });
-  const clamp = (value, length) => Math.min(length - part.size, Math.max(0, value));
-  const move = (right, down) => {
-    part.x = clamp(part.x - right * part.size / BOX, image.width);
-    part.y = clamp(part.y - down * part.size / BOX, image.height);
+  const whole = part.size;
+  const zoom = h('input', { type: 'range', min: 1, max: 8, step: 0.01, value: 1, oninput: () => change(0, 0) });
+  /** Moves the picture by pixels of the box; zooming keeps the middle where it is. */
+  const change = (right, down, factor = 1) => {
+    zoom.value *= factor;
+    const growth = whole / zoom.value - part.size;
+    part.size += growth;
+    const moved = (from, by, length) => Math.min(length - part.size, Math.max(0, from - by * part.size / BOX - growth / 2));
+    part.x = moved(part.x, right, image.width);
+    part.y = moved(part.y, down, image.height);
     paint(canvas, image, part);
   };
-  const zoomTo = (factor) => {
-    zoom.value = factor;
-    const size = Math.min(image.width, image.height) / zoom.value;
-    part.x += (part.size - size) / 2;
-    part.y += (part.size - size) / 2;
-    part.size = size;
-    move(0, 0);
+  const keys = {
+    ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP], ArrowDown: [0, STEP], '+': [0, 0, ZOOM], '-': [0, 0, 1 / ZOOM],
   };
-  followPointer(canvas, move, (by) => zoomTo(zoom.value * by));
-  followKeys(canvas, move, (by) => zoomTo(zoom.value * by));
-  move(0, 0);
+  const canvas = h('canvas', {
+    width: BOX, height: BOX, tabindex: 0, role: 'application', 'aria-label': t('crop_hint'),
+    onpointerdown: ({ pointerId }) => canvas.setPointerCapture(pointerId),
+    onpointermove: ({ buttons, movementX, movementY }) => buttons && change(movementX, movementY),
+    onkeydown: (event) => {
+      if (!keys[event.key]) return;
+      event.preventDefault();
+      change(...keys[event.key]);
+    },
+  });
+  change(0, 0);
   return new Promise((resolve) => {
     const dialog = openDialog(t('crop'), form(() => {
       resolve(encode(image, part, EDGES[0]));
       dialog.close();
-    },
-    h('div.crop', canvas), h('p.hint', t('crop_hint')), field(t('zoom'), zoom),
-    h('div.row.end', h('button.primary', t('save')))), { onclose: () => resolve(null) });
-  });
-};
-
-const followPointer = (canvas, move, zoomBy) => {
-  canvas.addEventListener('pointerdown', ({ pointerId }) => canvas.setPointerCapture(pointerId));
-  canvas.addEventListener('pointermove', ({ buttons, movementX, movementY }) => buttons && move(movementX, movementY));
-  canvas.addEventListener('wheel', (event) => {
-    event.preventDefault();
-    zoomBy(event.deltaY < 0 ? 1.1 : 1 / 1.1);
-  });
-};
-
-const followKeys = (canvas, move, zoomBy) => {
-  const keys = {
-    ArrowLeft: () => move(-STEP, 0), ArrowRight: () => move(STEP, 0), ArrowUp: () => move(0, -STEP), ArrowDown: () => move(0, STEP),
-    '+': () => zoomBy(1.1), '=': () => zoomBy(1.1), '-': () => zoomBy(1 / 1.1),
-  };
-  canvas.addEventListener('keydown', (event) => {
-    if (!keys[event.key]) return;
-    event.preventDefault();
-    keys[event.key]();
+    }, h('div.crop', canvas), field(t('zoom'), zoom, t('crop_hint')), h('div.row.end', h('button.primary', t('save')))),
+    { onclose: () => resolve(null) });
   });
 };

@@ -7,10 +7,11 @@ import { accountForms } from './login.js';
 import { attempt, drawOn } from './permissions.js';
 
 const PORT = 2345;
+const STATES = { connecting: 'connecting', waiting: 'no_connection', stranger: 'needs_login' };
 
 export const serversView = (app, signal) => {
   const list = h('ul.list');
-  const add = iconButton('add', t('add_server'), () => openAddServer(app), { id: 'server.add' });
+  const add = iconButton('add', t('add_server'), () => openAddServer(app));
   drawOn(app, 'servers community', () => {
     replace(list, app.communities.map((community) => serverItem(app, community)));
     add.hidden = !app.home.me;
@@ -19,51 +20,42 @@ export const serversView = (app, signal) => {
 };
 
 const serverItem = (app, community) => {
-  const { address, name, isHome } = community;
-  const state = stateText(community);
+  const { address, name, isHome, state } = community;
+  const words = STATES[state] ? `${name}, ${t(STATES[state])}` : name;
+  const sign = { waiting: 'warning', stranger: 'lock' }[state];
   const { count, mentions } = community.unreadTotal();
   const isCurrent = community === app.current;
-  const showActions = (event) => {
-    event.preventDefault();
-    if (!isHome) openActions(app, community);
+  const show = () => {
+    app.show(community);
+    // All views are others now; whoever uses the keys stays where they are.
+    if (document.activeElement === document.body) document.getElementById(`server.${address}`)?.focus();
   };
   return h('li',
     h('button.server', {
-      type: 'button', id: `server.${address}`, title: state ? `${name}: ${state}` : name, 'aria-current': isCurrent ? 'page' : null,
-      class: state ? 'away' : '', onclick: () => app.show(community), oncontextmenu: showActions,
-      onkeydown: (event) => onKey(app, community, event),
-    },
-    face(community), h('span.visually-hidden', name, state && `, ${state}`),
-    state && community.state !== 'connecting' && icon(community.state === 'stranger' ? 'lock' : 'warning'), mark(count, mentions)),
-    isCurrent && !isHome && iconButton('more', `${t('more')}: ${name}`, showActions, { id: 'server.more' }));
+      type: 'button', id: `server.${address}`, title: words, 'aria-current': isCurrent ? 'page' : null,
+      class: STATES[state] ? 'away' : '', onclick: show, onkeydown: (event) => isHome || onKey(app, community, event),
+    }, face(community), h('span.visually-hidden', words), sign && icon(sign), mark(count, mentions)),
+    isCurrent && !isHome && iconButton('more', `${t('more')}: ${name}`, () => openActions(app, community), { id: 'server.more' }));
 };
-
-const stateText = ({ state }) => ({ connecting: t('connecting'), waiting: t('no_connection'), stranger: t('needs_login') })[state];
 
 /** The icon, or the first letters of the name. */
 const face = (community) => {
   const url = community.pictureUrl(community.icon);
-  const initials = community.name.split(/\s+/).slice(0, 2).map(([letter = ''] = '') => letter).join('');
+  const initials = community.name.split(/\s+/, 2).map(([letter = '']) => letter).join('');
   return url ? h('img', { src: url, alt: '' }) : h('span.initials', { 'aria-hidden': 'true' }, initials);
 };
 
 const onKey = (app, community, event) => {
-  const { key, altKey } = event;
-  const step = { ArrowUp: -1, ArrowDown: 1 }[key];
-  if (!step && key !== 'Delete') return;
+  const step = { ArrowUp: -1, ArrowDown: 1 }[event.key];
+  if (step && event.altKey) move(app, community, step);
+  else if (event.key === 'Delete') remove(app, community);
+  else return;
   event.preventDefault();
-  if (step && !altKey) return neighbour(event.currentTarget, step)?.focus();
-  if (community.isHome) return;
-  if (step) attempt(() => inWords(app.moveCommunity(community, step)));
-  else remove(app, community);
-};
-
-const neighbour = (button, step) => {
-  const all = [...button.closest('ul').querySelectorAll('.server')];
-  return all[all.indexOf(button) + step];
 };
 
 const inWords = (work) => work.catch((problem) => { throw new Error(refusalText(problem)); });
+
+const move = (app, community, by) => attempt(() => inWords(app.moveCommunity(community, by)));
 
 const remove = (app, community) => attempt(async () => {
   const isSure = await ask(t('remove_server'), t('remove_server_text', community), t('remove'), { danger: true });
@@ -71,85 +63,74 @@ const remove = (app, community) => attempt(async () => {
 });
 
 const openActions = (app, community) => {
-  const action = (text, work) => h('button', { type: 'button', onclick: work }, text);
-  const move = (by) => () => attempt(() => inWords(app.moveCommunity(community, by)));
+  const button = (tag, text, onclick) => h(tag, { type: 'button', onclick }, t(text));
   const dialog = openDialog(community.name, [
-    h('p.hint', community.address, stateText(community) && ` – ${stateText(community)}`),
-    community.state === 'waiting' && certificateHint(community.address),
-    h('div.row',
-      community.state === 'stranger' && action(t('log_in'), () => { dialog.close(); openServerLogin(app, community); }),
-      action(t('move_up'), move(-1)), action(t('move_down'), move(1)),
-      h('button.danger', { type: 'button', onclick: () => { dialog.close(); remove(app, community); } }, t('remove')))]);
+    h('p', community.address), community.state === 'waiting' && certificateHint(community),
+    h('div.row.end',
+      button('button', 'move_up', () => move(app, community, -1)), button('button', 'move_down', () => move(app, community, 1)),
+      button('button.danger', 'remove', () => {
+        dialog.close();
+        remove(app, community);
+      }))]);
 };
 
 /** A browser asks about a self-signed certificate only on a page of that server. */
-const certificateHint = (address) => h('p.hint', t('certificate_hint'), ' ',
+const certificateHint = ({ address }) => h('p.hint', t('certificate_hint'), ' ',
   h('a', { href: `https://${address}/`, target: '_blank', rel: 'noopener noreferrer' }, `https://${address}/`));
 
 /** `host`, `host:port`, an IPv6 address, or the URL of the server's page. Gives {host, port} or throws. */
 export const parseAddress = (text) => {
   const given = text.trim();
   const isUrl = /^\w+:\/\//.test(given);
-  const bare = /^[0-9a-f]*:[0-9a-f:.]*:[0-9a-f:.]*$/i.test(given) ? `[${given}]` : given;
+  const bare = /^[0-9a-f:.]*:[0-9a-f:.]*:[0-9a-f:.]*$/i.test(given) ? `[${given}]` : given;
   const url = URL.parse(isUrl ? given : `https://${bare}`);
-  if (!url?.hostname || !['https:', 'wss:'].includes(url.protocol)) throw new Error(t('address_bad'));
-  // Of the usual port nothing is left in a URL.
+  if (!url || !/^(https|wss):$/.test(url.protocol) || /[\s%]/.test(url.hostname)) throw new Error(t('address_bad'));
+  // Nothing is left of the usual port in a URL.
   const usual = isUrl || /:443\/?$/.test(bare) ? 443 : PORT;
   return { host: url.hostname, port: Number(url.port) || usual };
 };
 
 export const openAddServer = (app) => {
-  let reached = null;
+  let community = null;
   const note = h('div', { role: 'status' });
-  const letGo = () => reached && !app.communities.includes(reached) && reached.close();
-  const done = (community) => {
+  const letGo = () => app.communities.includes(community) || community?.close();
+  const done = () => {
     dialog.close();
     app.show(community);
   };
-  const connect = async ({ address }) => {
+  const content = h('div', form(async ({ address }) => {
     const { host, port } = parseAddress(address);
     letGo();
+    community = app.addCommunity(host, port);
+    if (app.communities.includes(community)) {
+      return replace(note, h('p', t('already_listed')), h('button', { type: 'button', onclick: done }, t('show_server')));
+    }
     replace(note, h('p', t('connecting')));
-    reached = app.addCommunity(host, port);
-    if (app.communities.includes(reached)) {
-      const community = reached;
-      return replace(note, h('p', t('already_listed')), h('button', { type: 'button', onclick: () => done(community) }, t('show_server')));
-    }
     try {
-      await reached.reach();
+      await community.reach();
+      await showAccount(app, community, content, done);
     } catch {
-      return replace(note, h('p.error', t('unreachable', { address: reached.address })), certificateHint(reached.address));
+      replace(note, h('p.error', t('unreachable', community)), certificateHint(community));
     }
-    await showAccount(app, reached, content, done);
-  };
-  const content = h('div', form(connect,
-    field(t('address'), h('input', { name: 'address', required: true, inputmode: 'url', autocapitalize: 'none', spellcheck: 'false', autocomplete: 'off', placeholder: 'chat.example:2345' }), t('address_hint')),
-    note, h('div.row.end', h('button.primary', t('connect')))));
+  }, field(t('address'), h('input', {
+    name: 'address', required: true, inputmode: 'url', autocapitalize: 'none', spellcheck: 'false', autocomplete: 'off', placeholder: 'chat.example:2345',
+  }), t('address_hint')), note, h('div.row.end', h('button.primary', t('connect')))));
   const dialog = openDialog(t('add_server'), content, { onclose: letGo });
   content.querySelector('input').focus();
 };
 
-/** To log in at, or register with, a server of the list that this browser has no session for. */
-export const openServerLogin = (app, community) => {
-  const content = h('div');
-  const dialog = openDialog(community.name, content);
-  showAccount(app, community, content, () => {
-    dialog.close();
-    app.show(community);
-  });
-};
-
+/** Who one is at home is what one is called there, too, unless one says otherwise. */
 const showAccount = async (app, community, content, ondone) => {
   const me = app.home.member(app.home.me);
   const { uname = me.name, pfp = me.pfp } = await app.home.request('sync_get').catch(() => ({}));
   const keep = async (isNew) => {
-    if (isNew && pfp) await community.request('pfp', { data: pfp }).catch(() => {}); // a picture that is not taken there
+    if (isNew && pfp) await community.request('pfp', { data: pfp }).catch(() => {}); // what is no picture there
     await inWords(app.keepCommunity(community));
     say(t('server_added', community));
-    ondone(community);
+    ondone();
   };
   const forms = accountForms(community, {
-    name: uname, ondone: () => attempt(() => keep(Boolean(forms.querySelector('[autocomplete=new-password]')))),
+    name: uname, ondone: () => attempt(() => keep(forms.querySelector('[autocomplete=new-password]'))),
   });
   replace(content, h('div.row.found', face(community), h('div', h('h3', { dir: 'auto' }, community.name), h('p.hint', community.address))), forms);
   forms.querySelector('input').focus();

@@ -9,27 +9,30 @@ export const openSettings = (app) => {
   const community = app.current;
   const stop = new AbortController();
   const dialog = openDialog(t('settings'), [
-    h('h3', t('profile_at'), ' ', h('bdi', community.name)),
-    profile(app, community, stop.signal),
-    password(community),
+    h('h3', t('profile_at'), ' ', h('bdi', community.name)), profile(app, community, stop.signal), password(community),
     h('h3', t('sessions')), sessions(community),
     h('h3', t('this_browser')), appearance(app), notifications(app),
-    h('div.row.end', h('button.danger', { type: 'button', onclick: () => attempt(() => logout(app, community, dialog)) }, t('log_out'))),
+    h('div.row.end', h('button.danger', { type: 'button', onclick: () => attempt(() => logOut(app, community, dialog)) }, t('log_out'))),
   ], { onclose: () => stop.abort() });
-  dialog.element.classList.add('settings');
 };
 
 const profile = (app, community, signal) => {
   const picture = h('div');
-  const name = nameInput({ autocomplete: 'username' });
-  const file = h('input.visually-hidden', { type: 'file', accept: 'image/*', tabindex: -1, 'aria-hidden': 'true', onchange: () => attempt(choose) });
+  const name = nameInput();
+  const file = h('input', { type: 'file', accept: 'image/*', hidden: true, onchange: () => attempt(choose) });
   const choose = async () => {
     const [chosen] = file.files;
-    file.value = '';
-    const data = chosen && await cropDialog(chosen);
-    if (!data) return;
-    await act(community, 'pfp', { data });
-    await keepEverywhere(app, community, { pfp: data });
+    const data = chosen && await cropDialog(chosen).finally(() => { file.value = ''; });
+    if (data) await save('pfp', { data }, { pfp: data });
+  };
+  /** The home server keeps them for use at other servers, too. */
+  const save = async (command, fields, everywhere) => {
+    await act(community, command, fields);
+    if (community.isHome) {
+      const me = community.member(community.me);
+      const { uname = me.name, pfp = me.pfp } = await community.request('sync_get').catch(() => ({}));
+      await act(community, 'sync_set', { uname, pfp, ...everywhere });
+    }
     say(t('saved'));
   };
   drawOn(community, 'members', () => {
@@ -39,21 +42,7 @@ const profile = (app, community, signal) => {
   }, signal);
   return [
     h('div.row', picture, h('button', { type: 'button', onclick: () => file.click() }, t('change_picture')), file),
-    form(async () => {
-      const uname = name.value.trim();
-      await act(community, 'nick', { nick: uname }, 'register');
-      await keepEverywhere(app, community, { uname });
-      name.value = uname;
-      say(t('saved'));
-    }, field(t('name'), name), h('button.primary', t('save')))];
-};
-
-/** The home server keeps name and picture for use at other servers. */
-const keepEverywhere = async (app, community, part) => {
-  if (!community.isHome) return;
-  const me = community.member(community.me);
-  const { uname = me.name, pfp = me.pfp } = await community.request('sync_get').catch(() => ({}));
-  await act(community, 'sync_set', { uname, pfp, ...part });
+    form(() => save('nick', { nick: name.value }, { uname: name.value.trim() }), field(t('name'), name), h('button.primary', t('save')))];
 };
 
 const password = (community) => {
@@ -66,23 +55,23 @@ const password = (community) => {
     element.parentElement.open = false;
     say(t('saved'));
   },
+  // For those who keep passwords.
   h('input', { hidden: true, autocomplete: 'username', value: community.member(community.me).name }),
-  h('p.hint', t('password_hint')),
-  field(t('new_password'), input('first')), field(t('new_password_again'), input('second')),
+  field(t('new_password'), input('first'), t('password_hint')), field(t('new_password_again'), input('second')),
   h('button.primary', t('change_password'))));
 };
 
 const sessions = (community) => {
   const list = h('ul.list');
-  const end = async (those) => {
+  const end = (those) => attempt(async () => {
     for (const { uuid } of those) await act(community, 'delete_session', { session: uuid });
     await load();
-  };
+  });
   const load = async () => {
     const { data } = await act(community, 'list_sessions', {}, 'sessions');
     const others = data.filter(({ current }) => !current);
-    replace(list, data.map((session) => sessionItem(session, () => attempt(() => end([session])))),
-      others.length > 1 && h('li', h('button.danger', { type: 'button', onclick: () => attempt(() => end(others)) }, t('end_others'))));
+    replace(list, data.map((session) => sessionItem(session, () => end([session]))),
+      others.length > 1 && h('li.row', h('button.danger', { type: 'button', onclick: () => end(others) }, t('end_others'))));
   };
   load().catch((problem) => replace(list, h('li.hint', problem.message)));
   return list;
@@ -93,41 +82,42 @@ const sessionItem = ({ name, created, last_used: used, current }, onend) => h('l
     h('p.hint', { title: dateTime(used) }, t('session_times', { created: dateTime(created), used: relative(used) }))),
   !current && h('button', { type: 'button', 'aria-label': `${t('end_session')}: ${name ?? t('unnamed')}`, onclick: onend }, t('end_session')));
 
-const choice = (label, chosen, options, onchoose) => field(label, h('select', { onchange: ({ target }) => onchoose(target.value) },
-  Object.entries(options).map(([value, text]) => h('option', { value, selected: value === chosen }, text))));
+const choice = (app, key, label, options, onchosen) => field(t(label), h('select', {
+  onchange: ({ target }) => {
+    app.setSettings({ [key]: target.value });
+    onchosen?.();
+  },
+}, Object.entries(options).map(([value, text]) => h('option', { value, selected: value === app.settings[key] }, text))));
 
 const appearance = (app) => {
-  const { theme, language } = app.settings;
   const languages = Object.entries(LANGUAGES).map(([key, texts]) => [key, texts.language]);
   return [
-    choice(t('theme'), theme, { auto: t('as_system'), light: t('light'), dark: t('dark') }, (value) => app.setSettings({ theme: value })),
-    choice(t('language_label'), language, { auto: t('as_browser'), ...Object.fromEntries(languages) }, (value) => app.setSettings({ language: value })),
-  ];
+    choice(app, 'theme', 'theme', { auto: t('as_system'), light: t('light'), dark: t('dark') }),
+    choice(app, 'language', 'language_label', { auto: t('as_browser'), ...Object.fromEntries(languages) })];
 };
 
+/** What the browser says to them is shown. */
 const notifications = (app) => {
   const state = h('div', { role: 'status' });
   const draw = () => {
     const permission = globalThis.Notification?.permission ?? 'missing';
-    if (permission === 'granted' || app.settings.notifications === 'none') return replace(state);
-    replace(state, permission === 'default'
+    const isFine = permission === 'granted' || app.settings.notifications === 'none';
+    replace(state, !isFine && (permission === 'default'
       ? h('button', { type: 'button', onclick: request }, t('allow_notifications'))
-      : h('p.error', t(`notifications_${permission}`)));
+      : h('p.error', t(`notifications_${permission}`))));
   };
-  const request = () => Promise.resolve(globalThis.Notification?.requestPermission()).then(draw);
-  const options = Object.fromEntries(['none', 'mentions', 'all'].map((value) => [value, t(`notify_${value}`)]));
+  const request = async () => {
+    if (app.settings.notifications !== 'none') await globalThis.Notification?.requestPermission();
+    draw();
+  };
   draw();
-  return [choice(t('notifications'), app.settings.notifications, options, (value) => {
-    app.setSettings({ notifications: value });
-    if (value === 'none') draw();
-    else request();
-  }), state];
+  return [choice(app, 'notifications', 'notifications', { none: t('none'), mentions: t('notify_mentions'), all: t('notify_all') }, request), state];
 };
 
 /** From the home server one leaves all; from another only that one. */
-const logout = async (app, community, dialog) => {
+const logOut = async (app, community, dialog) => {
   const left = community.isHome ? app.communities : [community];
-  const n = left.reduce((sum, { outbox }) => sum + outbox.entries.filter(({ state }) => state !== 'sent').length, 0);
+  const n = left.flatMap(({ outbox }) => outbox.entries).filter(({ state }) => state !== 'sent').length;
   if (n && !await ask(t('log_out'), t('unsent', { n }), t('log_out'), { danger: true })) return;
   dialog.close();
   await (community.isHome ? app : community).logout();
