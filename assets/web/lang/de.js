@@ -80,7 +80,7 @@ export default {
   new_group: 'Neue Gruppe', colour: 'Farbe', rank_hint: 'Je höher eine Gruppe steht, desto höher ihr Rang. Was eine höhere sagt, gilt vor einer niedrigeren; „alle“ steht unter allen.',
   delete_group: 'Gruppe löschen', delete_group_text: '{name} löschen? Ihre Mitglieder verlieren, was sie erlaubt.',
   icon: 'Bild', emoji: 'Emoji', new_emoji: 'Neues Emoji', emoji_hint: 'a bis z, 0 bis 9, _ und -', picture_file: 'Bilddatei', choose_picture: 'Wähle ein Bild.',
-  emoji_400: 'Ein Name hat 1 bis 32 von a bis z, 0 bis 9, _ und -.', emoji_409: 'Ein Emoji heißt schon so.', delete_emoji: 'Dieses Emoji löschen?',
+  emoji_400: 'Ein Name hat 1 bis 32 von a bis z, 0 bis 9, _ und -.', emoji_409: 'Ein Emoji heißt schon so.', delete_emoji: 'Emoji löschen', delete_emoji_text: ':{name}: für alle löschen?',
   no_bans: 'Niemand ist gebannt.', banned_by: 'von {by}, {date}, bis: {until}', for_ever: 'für immer', unban: 'Wieder einlassen',
   ban_someone: 'Jemanden bannen', ban: 'Bannen',
   reason: 'Grund', reason_hint: 'Nur wer moderiert, sieht ihn.', until: 'Bis', until_past: 'Diese Zeit ist vorbei.',

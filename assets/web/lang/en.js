@@ -80,7 +80,7 @@ export default {
   new_group: 'New group', colour: 'Colour', rank_hint: 'The higher a group stands, the higher its rank. What a higher one says wins over a lower one; “everybody” is below all.',
   delete_group: 'Delete group', delete_group_text: 'Delete {name}? Its members lose what it allows.',
   icon: 'Icon', emoji: 'Emoji', new_emoji: 'New emoji', emoji_hint: 'a to z, 0 to 9, _ and -', picture_file: 'Picture', choose_picture: 'Choose a picture.',
-  emoji_400: 'A name has 1 to 32 of a to z, 0 to 9, _ and -.', emoji_409: 'An emoji has this name already.', delete_emoji: 'Delete this emoji?',
+  emoji_400: 'A name has 1 to 32 of a to z, 0 to 9, _ and -.', emoji_409: 'An emoji has this name already.', delete_emoji: 'Delete emoji', delete_emoji_text: 'Delete :{name}: for everybody?',
   no_bans: 'Nobody is banned.', banned_by: 'by {by}, {date}, until: {until}', for_ever: 'for ever', unban: 'Let in again',
   ban_someone: 'Ban someone', ban: 'Ban',
   reason: 'Reason', reason_hint: 'Only moderators see it.', until: 'Until', until_past: 'This time is past.',

@@ -1,10 +1,10 @@
 // A channel's name, place and overrides, with what they come to for each member.
 
-import { ask, field, form, freshId, h, on, openDialog, replace, say } from '../dom.js';
+import { field, form, freshId, h, on, openDialog, replace, say } from '../dom.js';
 import { decode, explain, PERMISSIONS } from '../permissions.js';
 import { t } from '../text.js';
 import {
-  act, attempt, drawOn, finder, IN_CHANNEL, matching, movers, nameInput, overlay, partsOf, permissionTable, rankOf, searchField, whyNot,
+  act, drawOn, erase, finder, IN_CHANNEL, matching, movers, nameInput, overlay, partsOf, permissionTable, rankOf, searchField, whyNot,
 } from './permissions.js';
 
 const EVERYBODY = 'group:0';
@@ -31,7 +31,7 @@ export const openChannelSettings = (app, channel) => {
     field(t('name'), name), channel && h('p.row', t('place'), place),
     overrides(editor, stop.signal), outcome(editor, stop.signal),
     h('div.row.end.actions',
-      channel && h('button.danger', { type: 'button', onclick: () => attempt(() => deleteChannel(community, channel)) }, t('delete_channel')),
+      channel && h('button.danger', { type: 'button', onclick: () => erase(community, 'delete_channel', { channel: channel.uuid }, editor.channel) }, t('delete_channel')),
       h('button.primary', t('save')))), { wide: true, onclose: () => stop.abort() });
   drawOn(community, 'channels groups members state', () => {
     const mayStay = community.state !== 'stranger' && community.can('modify_channels', channel?.uuid);
@@ -55,11 +55,6 @@ const create = async (app, community, fields) => {
   };
   // The list that has it may come before the answer, or after.
   if (!open()) community.addEventListener('channels', open, { once: true });
-};
-
-const deleteChannel = async (community, { uuid, name }) => {
-  const isMeant = await ask(t('delete_channel'), t('delete_channel_text', { name }), t('delete'), { danger: true });
-  if (isMeant) await act(community, 'delete_channel', { channel: uuid }, 'delete_channel');
 };
 
 /** The overrides that are being edited. Event `edit`: they are others now. */

@@ -1,10 +1,10 @@
 // Groups: their names, colours, ranks and members, and what each allows; and the base, which everybody has.
 
-import { ask, field, form, h, iconButton, openDialog, replace, say } from '../dom.js';
+import { field, form, h, iconButton, openDialog, replace, say } from '../dom.js';
 import { decode } from '../permissions.js';
 import { t } from '../text.js';
 import { swatch } from './members.js';
-import { act, attempt, drawOn, finder, matching, movers, nameInput, overlay, partsOf, permissionTable, rankOf, whyNot } from './permissions.js';
+import { act, attempt, drawOn, erase, finder, matching, movers, nameInput, overlay, partsOf, permissionTable, rankOf, whyNot } from './permissions.js';
 
 const BASE = 'base';
 const SHOWN_MAX = 100; // members of a group
@@ -80,7 +80,7 @@ const openGroup = (community, group) => {
   const stop = new AbortController();
   const name = nameInput();
   const colour = h('input', { type: 'color' });
-  const remove = h('button.danger', { type: 'button', onclick: () => attempt(() => deleteGroup(community, group)) }, t('delete_group'));
+  const remove = h('button.danger', { type: 'button', onclick: () => erase(community, 'delete_group', { uuid: group.uuid }, find(community, group.uuid)) }, t('delete_group'));
   const reason = h('p.hint');
   const fields = h('fieldset', reason, field(t('name'), name), field(t('colour'), colour),
     h('div.row.end', group && remove, h('button.primary', t(group ? 'save' : 'add'))));
@@ -100,11 +100,6 @@ const openGroup = (community, group) => {
     reason.textContent = (group && whyNotChange(community, group.uuid)) ?? '';
     fields.disabled = reason.textContent !== '';
   }, stop.signal);
-};
-
-const deleteGroup = async (community, { uuid, name }) => {
-  const isMeant = await ask(t('delete_group'), t('delete_group_text', { name }), t('delete'), { danger: true });
-  if (isMeant) await act(community, 'delete_group', { uuid });
 };
 
 const groupMembers = (community, uuid, signal) => {

@@ -1,9 +1,9 @@
 // What a server looks like: its name, its picture, its emoji.
 
-import { ask, field, form, h, iconButton, replace, say } from '../dom.js';
+import { field, form, h, iconButton, replace, say } from '../dom.js';
 import { pictureFromFile } from '../picture.js';
 import { t } from '../text.js';
-import { act, attempt, drawOn, nameInput, searchField } from './permissions.js';
+import { act, drawOn, erase, nameInput, searchField } from './permissions.js';
 
 const SHOWN_MAX = 50; // emoji in the list
 const EMOJI_EDGE = 64;
@@ -50,8 +50,6 @@ const emojiList = (community, signal) => {
 const emojiItem = (community, [name, uuid]) => {
   const picture = h('img.emoji', { alt: '' });
   community.emojiUrl(name).then((url) => { picture.src = url ?? 'data:,'; });
-  const remove = async () => {
-    if (await ask(t('delete_emoji'), `:${name}:`, t('delete'), { danger: true })) await act(community, 'delete_emoji', { uuid });
-  };
-  return h('li.row', picture, h('span.name', `:${name}:`), iconButton('delete', `${t('delete')}: ${name}`, () => attempt(remove)));
+  return h('li.row', picture, h('span.name', `:${name}:`),
+    iconButton('delete', `${t('delete')}: ${name}`, () => erase(community, 'delete_emoji', { uuid }, { name })));
 };

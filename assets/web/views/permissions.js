@@ -1,6 +1,6 @@
 // The table of deny, inherit and allow, and the pieces that the dialogs around it share.
 
-import { field, h, icon, iconButton, on, replace, say } from '../dom.js';
+import { ask, field, h, icon, iconButton, on, replace, say } from '../dom.js';
 import { comesTo, decode, encode, PERMISSIONS, rank } from '../permissions.js';
 import { refusalText, t } from '../text.js';
 
@@ -82,6 +82,12 @@ export const act = (community, command, fields, kind = 'manage') => community.re
 
 /** A button's work: what hinders it is said. */
 export const attempt = (work) => work().catch((problem) => say(problem.message));
+
+/** A button's work: deletes it for good, once that is meant. `command` names the texts as well. */
+export const erase = (community, command, fields, values) => attempt(async () => {
+  const isMeant = await ask(t(command), t(`${command}_text`, values), t('delete'), { danger: true });
+  if (isMeant) await act(community, command, fields, command);
+});
 
 /** A name to be edited; what stands shows through as its `defaultValue` until it is. */
 export const nameInput = (props) => h('input', { name: 'name', required: true, maxlength: '32', autocomplete: 'off', ...props });
