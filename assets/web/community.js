@@ -15,27 +15,26 @@ const FAULT_MS = 5000; // after the server failed at a login, until the next try
 
 export class Community extends EventTarget {
   #connection;
-  #pictures = new Map();
+  #homeMember;
+  #pictures = new Map(); // base64 -> URL
   #emojiUrls = new Map();
   #marked = new Map(); // channel uuid -> the newest message marked as read
-  #markTimer = null;
+  #markTimer;
   #mention = /$^/;
-  #homeMember;
   /** 'connecting', 'waiting' for the next try, 'stranger' (needs a login), 'ready'. */
   state = 'connecting';
   /** Whether a session ended without being asked to. */
   wasThrownOut = false;
   me = null;
-  name = '';
   icon = null;
   members = new Map();
   online = new Set();
   groups = [];
   base = [0, 0, 0];
   channels = [];
-  emoji = new Map();
+  emoji = new Map(); // name -> uuid
   logs = new Map();
-  unread = new Map();
+  unread = new Map(); // channel uuid -> {count, mentions}
   channel = null;
   maxMessageBytes = 16384; // unless configured otherwise; the server has the last word
 
@@ -58,8 +57,8 @@ export class Community extends EventTarget {
   }
 
   get session() {
-    const kept = load(`session.${this.address}`, null);
-    return kept && kept.home === (this.#homeMember() ?? null) ? kept : null;
+    const kept = this.#load('session', null);
+    return kept?.home === (this.#homeMember() ?? null) ? kept : null;
   }
 
   connect() {
@@ -90,33 +89,52 @@ export class Community extends EventTarget {
     }
   }
 
+  #ask(command, take) {
+    return this.request(command).then(take, () => {});
+  }
+
+  #load(kind, fallback) {
+    return load(`${kind}.${this.address}`, fallback);
+  }
+
+  #store(kind, value) {
+    store(`${kind}.${this.address}`, value);
+  }
+
+  #set(name, value) {
+    this[name] = value;
+    this.tell(name);
+  }
+
   // Coming and going
 
   async #opened() {
-    this.#ask('get_name', ({ data }) => this.#setName(data));
-    this.#ask('get_icon', ({ data }) => this.#setIcon(data));
-    const session = this.session;
-    if (!session) return this.#setState('stranger');
+    this.#introduce();
+    const { session } = this;
+    if (!session) return this.#set('state', 'stranger');
     try {
       const { uuid } = await this.request('login', { token: session.token });
       await this.#enter(uuid);
     } catch (problem) {
       if (!(problem instanceof Refusal)) return; // cut: it is tried again
       if (problem.status === 500) return void setTimeout(() => this.#opened(), FAULT_MS);
-      // The token is no good any more, unless another tab has put a newer one there.
-      if (this.session?.token === session.token) store(`session.${this.address}`, null);
+      // No good any more, unless another tab has put a newer one there.
+      if (this.session?.token === session.token) this.#store('session', null);
       this.wasThrownOut = true;
-      this.#setState('stranger');
+      this.#set('state', 'stranger');
     }
+  }
+
+  #introduce() {
+    return Promise.all(['name', 'icon'].map((what) => this.#ask(`get_${what}`, ({ data }) => this.#set(what, data))));
   }
 
   #cut() {
     for (const log of this.logs.values()) log.doubt();
     this.outbox.cut();
     // Without a login the server ends the connection after a while; the next one is made to log in.
-    if (this.state === 'stranger') this.#connection.close();
-    else this.#setState('waiting');
-    this.tell('cut');
+    if (this.state === 'stranger') this.close();
+    else this.#set('state', 'waiting');
   }
 
   async #openConnection() {
@@ -124,25 +142,21 @@ export class Community extends EventTarget {
     const { promise, resolve, reject } = Promise.withResolvers();
     const outcome = () => {
       if (this.#connection.isOpen) return resolve();
-      this.#connection.close();
-      this.#setState('stranger');
+      this.close();
+      this.#set('state', 'stranger');
       reject(new Disconnected());
     };
-    this.#connection.addEventListener('open', outcome, { once: true });
-    this.#connection.addEventListener('cut', outcome, { once: true });
-    this.#connection.connect();
+    for (const name of ['open', 'cut']) this.#connection.addEventListener(name, outcome);
+    this.connect();
     await promise.finally(() => {
-      this.#connection.removeEventListener('open', outcome);
-      this.#connection.removeEventListener('cut', outcome);
+      for (const name of ['open', 'cut']) this.#connection.removeEventListener(name, outcome);
     });
   }
 
   /** Reaches the server for its name and icon; rejects with Disconnected. */
   async reach() {
     await this.#openConnection();
-    await Promise.all([
-      this.#ask('get_name', ({ data }) => this.#setName(data)), this.#ask('get_icon', ({ data }) => this.#setIcon(data)),
-    ]);
+    await this.#introduce();
   }
 
   /** `fields`: uname and passwd. */
@@ -160,7 +174,7 @@ export class Community extends EventTarget {
     const { uuid } = await this.request(command, fields);
     try {
       const { session, token } = await this.request('create_session', { name: browserName() });
-      store(`session.${this.address}`, { session, token, uuid, home: this.#homeMember() ?? null });
+      this.#store('session', { session, token, uuid, home: this.#homeMember() ?? null });
     } catch (problem) {
       if (!(problem instanceof Refusal)) throw problem; // a server without sessions: until the next reload
     }
@@ -170,60 +184,52 @@ export class Community extends EventTarget {
 
   /** Ends the session here, and forgets what this browser keeps of the server. */
   async logout() {
-    const { session } = this.session ?? {};
+    const { session } = this;
     forget(this.address);
-    if (session) await this.request('delete_session', { session }).catch(() => {});
-    this.#connection.close();
+    if (session) await this.request('delete_session', { session: session.session }).catch(() => {});
+    this.close();
     this.#reset();
-    this.outbox = new Outbox(this);
-    this.#setState('stranger');
+    this.#set('state', 'stranger');
   }
 
   #reset() {
-    this.me = null;
-    this.channel = null;
+    this.outbox = new Outbox(this);
+    this.me = this.channel = null;
     for (const kept of [this.members, this.online, this.logs, this.unread, this.#marked]) kept.clear();
-    this.groups = [];
-    this.channels = [];
+    this.groups = this.channels = [];
     this.tell('channel');
   }
 
   /** What another member left in this browser is not theirs who is here now. */
-  #forgetOthers() {
-    const key = `member.${this.address}`;
+  #become(uuid) {
+    if (this.me === uuid) return;
     const { session } = this;
-    if (load(key, this.me) !== this.me) {
+    if (this.#load('member', uuid) !== uuid) {
       forget(this.address);
-      store(`session.${this.address}`, session);
-      this.outbox = new Outbox(this);
+      this.#store('session', session);
     }
-    store(key, this.me);
-  }
-
-  #setState(state) {
-    this.state = state;
-    this.tell('state');
+    this.#store('member', uuid);
+    this.#reset();
+    this.me = uuid;
   }
 
   /** Logged in: asks for all that there is, at once. */
   async #enter(uuid) {
-    if (this.me !== uuid) this.#reset();
-    this.me = uuid;
-    this.#forgetOthers();
-    const names = ['get_metadata', 'online', 'list_groups', 'get_base_permissions', 'list_channels', 'list_emoji', 'get_last_reads'];
+    this.#become(uuid);
+    const commands = ['get_metadata', 'online', 'list_groups', 'get_base_permissions', 'list_channels', 'list_emoji', 'get_last_reads'];
     const [metadata, online, groups, base, channels, emoji, reads] =
-      await Promise.all(names.map((name) => this.request(name)));
+      await Promise.all(commands.map((command) => this.request(command)));
     this.members = new Map(metadata.data.map((member) => [member.uuid, member]));
     this.online = new Set(online.data);
     this.groups = groups.data;
     this.base = base.permissions;
     this.emoji = new Map(emoji.data);
     this.channels = channels.data;
-    this.#meChanged();
-    this.#connection.settle();
-    this.#setState('ready');
     this.unread = new Map(Object.entries(reads.last_reads)
       .map(([channel, [, count]]) => [Number(channel), { count, mentions: 0 }]));
+    this.#meChanged();
+    this.#connection.settle();
+    this.#set('state', 'ready');
     for (const name of ['members', 'online', 'groups', 'emoji', 'channels', 'unread']) this.tell(name);
     this.#review();
     this.#countUnread();
@@ -232,44 +238,28 @@ export class Community extends EventTarget {
 
   // What is told
 
-  #heard(packet) {
-    if (packet.status !== 200 || !this.me) return;
-    switch (packet.command) {
+  #heard({ command, status, ...packet }) {
+    if (status !== 200 || !this.me) return;
+    const { data, message } = packet;
+    switch (command) {
       case 'content': return this.#arrived(packet);
-      case 'message_edited': return this.#everyLog((log) => log.edit(packet.message, packet.new_content));
-      case 'message_deleted': return this.#everyLog((log) => log.delete(packet.message));
-      case 'online': return this.#set('online', new Set(packet.data));
-      case 'get_metadata': return this.#membersChanged(packet.data);
-      case 'list_channels': return this.#channelsChanged(packet.data);
+      case 'message_edited': return this.logs.forEach((log) => log.edit(message, packet.new_content));
+      case 'message_deleted': return this.logs.forEach((log) => log.delete(message));
+      case 'online': return this.#set('online', new Set(data));
+      case 'get_metadata': return this.#membersChanged(data);
+      case 'list_channels': return this.#channelsChanged(data);
+      case 'list_emoji': return this.#set('emoji', new Map(data));
+      case 'get_name': return this.#set('name', data);
+      case 'get_icon': return this.#set('icon', data);
       case 'list_groups':
-        this.#set('groups', packet.data);
-        return this.#review();
-      case 'list_emoji': return this.#set('emoji', new Map(packet.data));
-      case 'get_name': return this.#setName(packet.data);
-      case 'get_icon': return this.#setIcon(packet.data);
+        this.#set('groups', data);
+        this.#review();
     }
-  }
-
-  #set(name, value) {
-    this[name] = value;
-    this.tell(name);
-  }
-
-  #setName(name) {
-    this.#set('name', name);
-  }
-
-  #setIcon(icon) {
-    this.#set('icon', icon);
-  }
-
-  #everyLog(change) {
-    for (const log of this.logs.values()) change(log);
   }
 
   #membersChanged(changed) {
     for (const member of changed) this.members.set(member.uuid, member);
-    if (changed.some(({ uuid }) => uuid === this.me)) this.#meChanged();
+    this.#meChanged();
     this.tell('members', { changed });
     this.#review();
   }
@@ -280,11 +270,10 @@ export class Community extends EventTarget {
   }
 
   #channelsChanged(channels) {
-    this.channels = channels;
+    this.#set('channels', channels);
     for (const uuid of this.unread.keys()) {
       if (!this.findChannel(uuid)) this.unread.delete(uuid);
     }
-    this.tell('channels');
     this.tell('unread');
     this.#review();
     this.#loadBase();
@@ -306,12 +295,8 @@ export class Community extends EventTarget {
       this.logs.delete(uuid);
       this.tell('messages', { channel: uuid, kind: 'reset' });
     }
-    const shown = this.channel?.uuid ?? load(`channel.${this.address}`, null);
+    const shown = this.channel?.uuid ?? this.#load('channel', null);
     this.open((this.findChannel(shown) ?? this.channels[0])?.uuid ?? null);
-  }
-
-  #ask(command, take) {
-    return this.request(command).then(take, () => {});
   }
 
   // Channels and messages
@@ -328,17 +313,17 @@ export class Community extends EventTarget {
     if (isOther && before) this.logs.get(before.uuid)?.trim();
     if (this.channel) this.#loadLog(uuid, isOther);
     if (!isOther) return;
-    if (this.channel) store(`channel.${this.address}`, uuid);
+    if (this.channel) this.#store('channel', uuid);
     this.tell('channel');
   }
 
-  async #loadLog(uuid, isOther) {
+  #loadLog(uuid, isOther) {
     if (!this.can('read_messages', uuid)) return;
     if (!this.logs.has(uuid)) this.logs.set(uuid, new Log(this, uuid));
     const log = this.logs.get(uuid);
-    const { count = 0 } = this.unread.get(uuid) ?? {};
+    const count = this.unread.get(uuid)?.count ?? 0;
     if (log.loaded && isOther) log.markUnread(count, this.me);
-    else await log.refresh(count);
+    else log.refresh(count);
   }
 
   send(content, reply = null) {
@@ -354,15 +339,14 @@ export class Community extends EventTarget {
   }
 
   typingDraft(channel) {
-    return load(`drafts.${this.address}`, {})[channel] ?? '';
+    return this.#load('drafts', {})[channel] ?? '';
   }
 
   setDraft(channel, text) {
-    const { [channel]: _, ...drafts } = load(`drafts.${this.address}`, {});
-    store(`drafts.${this.address}`, text ? { ...drafts, [channel]: text } : drafts);
+    this.#store('drafts', { ...this.#load('drafts', {}), [channel]: text || undefined });
   }
 
-  #arrived({ command, status, ...message }) {
+  #arrived(message) {
     const { channel_uuid: channel, author_uuid: author } = message;
     const log = this.logs.get(channel);
     if (author === this.me) {
@@ -372,7 +356,7 @@ export class Community extends EventTarget {
     }
     const isMention = this.isMention(message.content);
     const { count, mentions } = this.unread.get(channel) ?? { count: 0, mentions: 0 };
-    const isUnseen = channel === this.channel?.uuid && count === 0 && !document.hasFocus();
+    const isUnseen = channel === this.channel?.uuid && !count && !document.hasFocus();
     if (log?.loaded && isUnseen) log.firstUnread = message.uuid;
     this.unread.set(channel, { count: count + 1, mentions: mentions + Number(isMention) });
     log?.insert(message);
@@ -384,21 +368,30 @@ export class Community extends EventTarget {
 
   async #countUnread() {
     try {
-      for (const { uuid } of this.channels.filter((channel) => this.can('read_messages', channel.uuid))) {
+      for (const { uuid } of this.#readable()) {
         if (this.unread.get(uuid)?.count) await this.#countMentions(uuid);
       }
       await this.#makeFirstMarks();
     } catch {
       // cut, or refused by now: the next login counts again
     }
+    this.tell('unread');
+  }
+
+  #readable() {
+    return this.channels.filter((channel) => this.can('read_messages', channel));
   }
 
   async #countMentions(channel) {
-    const { count } = this.unread.get(channel);
-    const { data } = await this.request('history', { channel, num: Math.min(count, COUNTED) });
-    const mentions = data.filter((message) => message.author_uuid !== this.me && this.isMention(message.content)).length;
-    if (mentions && this.unread.get(channel)?.count) this.unread.set(channel, { ...this.unread.get(channel), mentions });
-    this.tell('unread');
+    const others = await this.#othersIn(channel, this.unread.get(channel).count);
+    const mentions = others.filter(({ content }) => this.isMention(content)).length;
+    const { count } = this.unread.get(channel) ?? {};
+    if (count) this.unread.set(channel, { count, mentions });
+  }
+
+  async #othersIn(channel, num) {
+    const { data } = await this.request('history', { channel, num: Math.min(num, COUNTED) });
+    return data.filter(({ author_uuid: author }) => author !== this.me);
   }
 
   /**
@@ -406,17 +399,14 @@ export class Community extends EventTarget {
    * those that were seen empty: what is there now came since.
    */
   async #makeFirstMarks() {
-    const key = `empty.${this.address}`;
-    const unmarked = this.channels.filter(({ uuid }) => !this.unread.has(uuid) && this.can('read_messages', uuid));
+    const unmarked = this.#readable().filter(({ uuid }) => !this.unread.has(uuid));
     for (const { uuid } of unmarked.slice(0, MARKED_AT_FIRST)) {
-      const { data } = await this.request('history', { channel: uuid, num: COUNTED });
-      const empty = load(key, []);
-      const count = data.filter((message) => message.author_uuid !== this.me).length;
-      if (!data.length) store(key, [...new Set([...empty, uuid])]);
-      else if (empty.includes(uuid) && count) this.unread.set(uuid, { count, mentions: 0 });
-      else await this.request('mark_as_read', { message: data.at(-1).uuid });
+      const others = await this.#othersIn(uuid, COUNTED);
+      const empty = this.#load('empty', []);
+      if (!others.length) this.#store('empty', [...new Set([...empty, uuid])]);
+      else if (empty.includes(uuid)) this.unread.set(uuid, { count: others.length, mentions: 0 });
+      else await this.request('mark_as_read', { message: others.at(-1).uuid });
     }
-    this.tell('unread');
   }
 
   /** The channel that is shown has been read to its end. */
@@ -436,12 +426,9 @@ export class Community extends EventTarget {
   }
 
   unreadTotal() {
-    const total = { count: 0, mentions: 0 };
-    for (const { count, mentions } of this.unread.values()) {
-      total.count += count;
-      total.mentions += mentions;
-    }
-    return total;
+    const all = [...this.unread.values()];
+    const sum = (what) => all.reduce((total, one) => total + one[what], 0);
+    return { count: sum('count'), mentions: sum('mentions') };
   }
 
   // Who, and what they may
@@ -505,7 +492,7 @@ const makeUrl = (base64) => {
 /** What a session is called, so that its owner knows it again: "Firefox on Linux". */
 const browserName = () => {
   const agent = navigator.userAgent;
-  const [, browser = 'Browser'] = /(Firefox|Edg|OPR|Chrome|Safari)\//.exec(agent.replace(/Chrome\/.*(Edg|OPR)/, '$1')) ?? [];
-  const [, system = ''] = /(Android|iPhone|iPad|Windows|Mac OS|Linux)/.exec(agent) ?? [];
-  return system ? `${browser} on ${system}` : browser;
+  const browser = /Firefox|Edg|OPR|Chrome|Safari/.exec(agent.replace(/Chrome.*(Edg|OPR)/, '$1'));
+  const system = /Android|iPhone|iPad|Windows|Mac OS|Linux/.exec(agent);
+  return `${browser ?? 'Browser'} on ${system ?? '?'}`;
 };
