@@ -121,9 +121,9 @@ export const finder = (label, find, onpick) => {
     h('li', h('button', { type: 'button', onclick: () => pick(key) }, icon('add'), h('bdi', name)))));
   const pick = (key) => {
     input.value = '';
+    input.focus(); // first: a dialog that opens gives the focus back to it
     onpick(key);
     draw();
-    input.focus();
   };
   const search = searchField(label, () => draw(), () => list.querySelector('button')?.click());
   const input = search.querySelector('input');
