@@ -356,7 +356,9 @@ export const story = (name, tell, options = {}) => test(name, { timeout: STORY_M
 export const enter = async (page, client) => {
   const { server, uuid } = client;
   const { session, token } = await client.ask('create_session', { name: 'Test' });
-  await page.goto(`${server.url}health`);
+  const empty = `${server.url}empty`;
+  await page.route(empty, (route) => route.fulfill({ contentType: 'text/html', body: '<link rel="icon" href="data:,">' }));
+  await page.goto(empty);
   await page.evaluate(([address, kept]) => localStorage.setItem(`aster.session.${address}`, kept),
     [server.address, JSON.stringify({ session, token, uuid, home: null })]);
   await page.goto(server.url);
