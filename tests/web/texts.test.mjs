@@ -1,0 +1,54 @@
+// The languages: the same texts in each, with the same gaps to be filled; the files fit their budget.
+
+import assert from 'node:assert/strict';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const WEB = fileURLToPath(new URL('../../assets/web/', import.meta.url));
+const files = readdirSync(WEB, { recursive: true }).map(String).filter((name) => /\.\w+$/.test(name));
+const read = (name) => readFileSync(path.join(WEB, name), 'utf8');
+
+// Node.js takes .js files for modules only beside a package.json that says so.
+const folder = mkdtempSync(path.join(tmpdir(), 'aster-texts-'));
+cpSync(path.join(WEB, 'lang'), folder, { recursive: true });
+writeFileSync(path.join(folder, 'package.json'), '{"type":"module"}');
+after(() => rmSync(folder, { recursive: true }));
+const [en, de] = await Promise.all(['en', 'de'].map(async (name) => (await import(path.join(folder, `${name}.js`))).default));
+
+test('both languages have the same keys', () => {
+  assert.deepEqual(Object.keys(de).sort(), Object.keys(en).sort());
+});
+
+test('both languages have the same gaps', () => {
+  const gaps = (text) => [...text.matchAll(/\{(\w+)\}/g)].map(([, name]) => name).sort().join();
+  for (const key of Object.keys(en)) {
+    if (key.endsWith('_one')) continue; // "a message" needs no number
+    assert.equal(gaps(de[key]), gaps(en[key]), key);
+  }
+});
+
+test('no key stands twice, and plurals have both forms', () => {
+  for (const name of ['lang/en.js', 'lang/de.js']) {
+    const keys = [...read(name).matchAll(/(?:^|[\s{,])(\w+): ['"`]/g)].map(([, key]) => key);
+    assert.deepEqual(keys.filter((key, index) => keys.indexOf(key) !== index), [], name);
+  }
+  for (const key of Object.keys(en).filter((one) => one.endsWith('_other'))) {
+    assert.ok(key.replace(/_other$/, '_one') in en, `${key} alone`);
+  }
+});
+
+test('every text that is asked for by name is there', () => {
+  for (const name of files.filter((one) => one.endsWith('.js') && !one.startsWith('lang'))) {
+    for (const [, key] of read(name).matchAll(/\bt\('(\w+)'/g)) {
+      assert.ok(key in en || `${key}_other` in en, `${name}: ${key}`);
+    }
+  }
+});
+
+test('the client is at most 120 KiB unpacked', () => {
+  const bytes = files.reduce((sum, name) => sum + Buffer.byteLength(read(name)), 0);
+  assert.ok(bytes <= 120 * 1024, `${bytes} bytes`);
+});
