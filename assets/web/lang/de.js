@@ -54,7 +54,7 @@ export default {
   add_server: 'Server hinzufügen', no_connection: 'keine Verbindung', needs_login: 'Anmeldung nötig', address: 'Adresse', address_hint: 'Ein Name, Name:Port oder die URL seiner Seite. Ohne Port: 2345.',
   address_bad: 'Das ist keine Adresse eines Servers.', connect: 'Verbinden', unreachable: '{address} ist nicht zu erreichen.',
   certificate_hint: 'Wenn sein Zertifikat selbst signiert ist: öffne seine Seite, nimm das Zertifikat dort an, und versuch es noch einmal.',
-  already_listed: 'Dieser Server steht schon in deiner Liste.', show_server: 'Zeigen', server_added: '{name} steht in deiner Liste.',
+  already_listed: '{name} steht schon in deiner Liste.', server_added: '{name} steht in deiner Liste.',
   remove_server: 'Server entfernen', remove_server_text: '{name} aus deiner Liste entfernen? Du wirst dort abgemeldet. Dein Konto bleibt.',
 
   // manage (W4)

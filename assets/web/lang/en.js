@@ -54,7 +54,7 @@ export default {
   add_server: 'Add a server', no_connection: 'no connection', needs_login: 'needs a login', address: 'Address', address_hint: 'A name, name:port, or the URL of its page. Without a port: 2345.',
   address_bad: 'This is no address of a server.', connect: 'Connect', unreachable: '{address} cannot be reached.',
   certificate_hint: 'If its certificate is self-signed: open its page, accept the certificate there, and try again.',
-  already_listed: 'This server is in your list already.', show_server: 'Show it', server_added: '{name} is in your list.',
+  already_listed: '{name} is in your list already.', server_added: '{name} is in your list.',
   remove_server: 'Remove server', remove_server_text: 'Remove {name} from your list? You are logged out there. Your account stays.',
 
   // manage (W4)

@@ -14,7 +14,14 @@ export const membersView = (app, signal) => {
   const search = h('input', { type: 'search', placeholder: t('search_members'), 'aria-label': t('search_members'), oninput: () => draw() });
   const list = h('div');
   const extended = new Map(); // section -> how many of its rows
+  const rows = [new WeakMap(), new WeakMap()]; // member -> element, while offline and while online: used again
   let sorted = null;
+  const row = (member) => {
+    const isOnline = app.current.online.has(member.uuid);
+    const kept = rows[Number(isOnline)];
+    if (!kept.has(member)) kept.set(member, personItem(app, member, isOnline));
+    return kept.get(member);
+  };
   const section = ({ key, name, colour, members }) => {
     const shown = extended.get(key) ?? ROWS;
     const heading = h('h3', { id: freshId() }, colour && swatch(colour), h('span.name', { dir: 'auto' }, name), ` (${members.length})`);
@@ -24,7 +31,7 @@ export const membersView = (app, signal) => {
       document.getElementById(`person.${members[shown].uuid}`).focus();
     };
     return [heading,
-      h('ul.list', { 'aria-labelledby': heading.id }, members.slice(0, shown).map((member) => personItem(app, member))),
+      h('ul.list', { 'aria-labelledby': heading.id }, members.slice(0, shown).map(row)),
       members.length > shown && h('button.quiet', { type: 'button', onclick: extend }, t('more_members', { n: members.length - shown }))];
   };
   const draw = drawOn(app, 'community groups', () => {
@@ -57,12 +64,9 @@ const sections = (community, members) => {
   return [...groups.values(), online, offline].filter((one) => one.members.length);
 };
 
-const personItem = (app, member) => {
-  const isOnline = app.current.online.has(member.uuid);
-  return h('li', h('button.quiet.person', {
-    type: 'button', id: `person.${member.uuid}`, class: isOnline ? '' : 'offline', onclick: () => openProfile(app, member.uuid),
-  }, avatar(app, member, 32), isOnline && presence(true), h('span.name', { dir: 'auto' }, member.name)));
-};
+const personItem = (app, member, isOnline) => h('li', h('button.quiet.person', {
+  type: 'button', id: `person.${member.uuid}`, class: isOnline ? '' : 'offline', onclick: () => openProfile(app, member.uuid),
+}, avatar(app, member, 32), isOnline && presence(true), h('span.name', { dir: 'auto' }, member.name)));
 
 /** A dot, and the word for those who do not see it. */
 export const presence = (isOnline) => {

@@ -1,7 +1,7 @@
 // One member: who they are, their groups, and what those with the rights do about them.
 
 import { ask, field, form, h, openDialog, replace, say } from '../dom.js';
-import { decode, rank } from '../permissions.js';
+import { decode } from '../permissions.js';
 import { avatar } from '../picture.js';
 import { dateTime, t } from '../text.js';
 import { presence, swatch } from './members.js';
@@ -16,11 +16,12 @@ export const openProfile = (app, uuid) => {
   const stop = new AbortController();
   const head = h('div.row.profile');
   const groups = h('ul.list');
-  const dialog = openDialog(community.member(uuid).name, [head, groups, moderation(community, uuid, stop.signal)], { onclose: () => stop.abort() });
-  // After the dialog has given the focus back, lest it takes it from where it goes now.
+  const dialog = openDialog(community.member(uuid).name, [head, groups, mayModerate(community, uuid) && moderation(community, uuid)], { onclose: () => stop.abort() });
+  /** Closes all dialogs, and works once they have given the focus back. */
   const leave = (work) => () => {
-    dialog.element.addEventListener('close', work);
-    dialog.close();
+    const open = [...document.querySelectorAll('dialog[open]')].reverse();
+    open.at(-1).addEventListener('close', work);
+    for (const one of open) one.close();
   };
   const mention = leave(() => {
     app.setPane('messages');
@@ -55,7 +56,7 @@ const groupItem = (community, member, group) => {
 /** Why this group is not mine to give or take, or null (protocol section 4, "Rank"). */
 const whyNot = (community, member, { uuid, position, permissions }) => {
   if (member.uuid === community.me) return position > 0 ? null : t('why_rank');
-  if (rankOf(community) >= Math.min(position, rank(community, member))) return t('why_rank');
+  if (rankOf(community) >= Math.min(position, rankOf(community, member.uuid))) return t('why_rank');
   const granted = Object.entries(decode(permissions)).filter(([name, setting]) => setting === 1 && !community.can(name));
   return member.groups.includes(uuid) || !granted.length ? null : t('why_not_yours');
 };
@@ -72,8 +73,11 @@ const regroup = async (community, user, group, box) => {
   }
 };
 
-/** Kicking, banning and letting in again, for those who may. */
-const moderation = (community, user, signal) => {
+const mayModerate = (community, uuid) =>
+  community.can('ban_users') && rankOf(community) < rankOf(community, uuid);
+
+/** Kicking, banning and letting in again. */
+const moderation = (community, user) => {
   const banned = h('div');
   const kick = async () => {
     const { name } = community.member(user);
@@ -89,15 +93,10 @@ const moderation = (community, user, signal) => {
       ban.reason && h('p.hint', { dir: 'auto' }, ban.reason),
       h('p', h('button', { type: 'button', onclick: () => attempt(() => act(community, 'unban', { user }).finally(load)) }, t('unban')))]);
   };
-  const element = h('section', { hidden: true }, h('h3', t('moderation')), banned,
+  attempt(load);
+  return h('section', h('h3', t('moderation')), banned,
     h('button.danger', { type: 'button', onclick: () => attempt(kick) }, t('kick')),
     h('details', h('summary', t('ban')), banForm(community, user, load)));
-  drawOn(community, 'groups members', () => {
-    const { hidden } = element;
-    element.hidden = !community.can('ban_users') || rankOf(community) >= rank(community, community.member(user));
-    if (hidden && !element.hidden) attempt(load);
-  }, signal);
-  return element;
 };
 
 const banForm = (community, user, onbanned) => {

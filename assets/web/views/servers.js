@@ -33,7 +33,7 @@ const serverItem = (app, community) => {
   return h('li',
     h('button.server', {
       type: 'button', id: `server.${address}`, title: words, 'aria-current': isCurrent ? 'page' : null,
-      class: STATES[state] ? 'away' : '', onclick: show, onkeydown: (event) => isHome || onKey(app, community, event),
+      class: STATES[state] ? 'away' : '', onclick: show,
     }, face(community), h('span.visually-hidden', words), sign && icon(sign), mark(count, mentions)),
     isCurrent && !isHome && iconButton('more', `${t('more')}: ${name}`, () => openActions(app, community), { id: 'server.more' }));
 };
@@ -41,36 +41,22 @@ const serverItem = (app, community) => {
 /** The icon, or the first letters of the name. */
 const face = (community) => {
   const url = community.pictureUrl(community.icon);
-  const initials = community.name.split(/\s+/, 2).map(([letter = '']) => letter).join('');
+  const initials = String(community.name).split(/\s+/, 2).map(([letter = '']) => letter).join('');
   return url ? h('img', { src: url, alt: '' }) : h('span.initials', { 'aria-hidden': 'true' }, initials);
-};
-
-const onKey = (app, community, event) => {
-  const step = { ArrowUp: -1, ArrowDown: 1 }[event.key];
-  if (step && event.altKey) move(app, community, step);
-  else if (event.key === 'Delete') remove(app, community);
-  else return;
-  event.preventDefault();
 };
 
 const inWords = (work) => work.catch((problem) => { throw new Error(refusalText(problem)); });
 
-const move = (app, community, by) => attempt(() => inWords(app.moveCommunity(community, by)));
-
-const remove = (app, community) => attempt(async () => {
-  const isSure = await ask(t('remove_server'), t('remove_server_text', community), t('remove'), { danger: true });
-  if (isSure) await inWords(app.removeCommunity(community));
-});
-
 const openActions = (app, community) => {
-  const button = (tag, text, onclick) => h(tag, { type: 'button', onclick }, t(text));
+  const button = (tag, text, work) => h(tag, { type: 'button', onclick: () => attempt(() => inWords(work())) }, t(text));
   const dialog = openDialog(community.name, [
     h('p', community.address), community.state === 'waiting' && certificateHint(community),
     h('div.row.end',
-      button('button', 'move_up', () => move(app, community, -1)), button('button', 'move_down', () => move(app, community, 1)),
-      button('button.danger', 'remove', () => {
+      button('button', 'move_up', () => app.moveCommunity(community, -1)), button('button', 'move_down', () => app.moveCommunity(community, 1)),
+      button('button.danger', 'remove', async () => {
+        if (!await ask(t('remove_server'), t('remove_server_text', community), t('remove'), { danger: true })) return;
         dialog.close();
-        remove(app, community);
+        await app.removeCommunity(community);
       }))]);
 };
 
@@ -94,17 +80,16 @@ export const openAddServer = (app) => {
   let community = null;
   const note = h('div', { role: 'status' });
   const letGo = () => app.communities.includes(community) || community?.close();
-  const done = () => {
+  const done = (words) => {
     dialog.close();
     app.show(community);
+    say(t(words, community));
   };
   const content = h('div', form(async ({ address }) => {
     const { host, port } = parseAddress(address);
     letGo();
     community = app.addCommunity(host, port);
-    if (app.communities.includes(community)) {
-      return replace(note, h('p', t('already_listed')), h('button', { type: 'button', onclick: done }, t('show_server')));
-    }
+    if (app.communities.includes(community)) return done('already_listed');
     replace(note, h('p', t('connecting')));
     try {
       await community.reach();
@@ -126,8 +111,7 @@ const showAccount = async (app, community, content, ondone) => {
   const keep = async (isNew) => {
     if (isNew && pfp) await community.request('pfp', { data: pfp }).catch(() => {}); // what is no picture there
     await inWords(app.keepCommunity(community));
-    say(t('server_added', community));
-    ondone();
+    ondone('server_added');
   };
   const forms = accountForms(community, {
     name: uname, ondone: () => attempt(() => keep(forms.querySelector('[autocomplete=new-password]'))),

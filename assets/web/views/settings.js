@@ -8,9 +8,10 @@ import { act, attempt, drawOn, nameInput } from './permissions.js';
 export const openSettings = (app) => {
   const community = app.current;
   const stop = new AbortController();
+  const { list, load } = sessions(community);
   const dialog = openDialog(t('settings'), [
-    h('h3', t('profile_at'), ' ', h('bdi', community.name)), profile(app, community, stop.signal), password(community),
-    h('h3', t('sessions')), sessions(community),
+    h('h3', t('profile_at'), ' ', h('bdi', community.name)), profile(app, community, stop.signal), password(community, load),
+    h('h3', t('sessions')), list,
     h('h3', t('this_browser')), appearance(app), notifications(app),
     h('div.row.end', h('button.danger', { type: 'button', onclick: () => attempt(() => logOut(app, community, dialog)) }, t('log_out'))),
   ], { onclose: () => stop.abort() });
@@ -45,7 +46,7 @@ const profile = (app, community, signal) => {
     form(() => save('nick', { nick: name.value }, { uname: name.value.trim() }), field(t('name'), name), h('button.primary', t('save')))];
 };
 
-const password = (community) => {
+const password = (community, onchanged) => {
   const input = (name) => h('input', { name, type: 'password', autocomplete: 'new-password' });
   return h('details', h('summary', t('change_password')), form(async ({ first, second }, element) => {
     if (!first) throw new Error(t('password_empty'));
@@ -54,6 +55,7 @@ const password = (community) => {
     element.reset();
     element.parentElement.open = false;
     say(t('saved'));
+    await onchanged();
   },
   // For those who keep passwords.
   h('input', { hidden: true, autocomplete: 'username', value: community.member(community.me).name }),
@@ -68,13 +70,17 @@ const sessions = (community) => {
     await load();
   });
   const load = async () => {
-    const { data } = await act(community, 'list_sessions', {}, 'sessions');
-    const others = data.filter(({ current }) => !current);
-    replace(list, data.map((session) => sessionItem(session, () => end([session]))),
-      others.length > 1 && h('li.row', h('button.danger', { type: 'button', onclick: () => end(others) }, t('end_others'))));
+    try {
+      const { data } = await act(community, 'list_sessions', {}, 'sessions');
+      const others = data.filter(({ current }) => !current);
+      replace(list, data.map((session) => sessionItem(session, () => end([session]))),
+        others.length > 1 && h('li.row', h('button.danger', { type: 'button', onclick: () => end(others) }, t('end_others'))));
+    } catch (problem) {
+      replace(list, h('li.hint', problem.message));
+    }
   };
-  load().catch((problem) => replace(list, h('li.hint', problem.message)));
-  return list;
+  load();
+  return { list, load };
 };
 
 const sessionItem = ({ name, created, last_used: used, current }, onend) => h('li.row',
