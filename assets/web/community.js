@@ -21,6 +21,7 @@ export class Community extends EventTarget {
   #marked = new Map(); // channel uuid -> the newest message marked as read
   #markTimer;
   #mention = /$^/;
+  #names = null; // first letters -> members, the longest names first
   /** 'connecting', 'waiting' for the next try, 'stranger' (needs a login), 'ready'. */
   state = 'connecting';
   /** Whether a session ended without being asked to. */
@@ -227,7 +228,7 @@ export class Community extends EventTarget {
     this.channels = channels.data;
     this.unread = new Map(Object.entries(reads.last_reads)
       .map(([channel, [, count]]) => [Number(channel), { count, mentions: 0 }]));
-    this.#meChanged();
+    this.#namesChanged();
     this.#connection.settle();
     this.#set('state', 'ready');
     for (const name of ['members', 'online', 'groups', 'emoji', 'channels', 'unread']) this.tell(name);
@@ -259,12 +260,13 @@ export class Community extends EventTarget {
 
   #membersChanged(changed) {
     for (const member of changed) this.members.set(member.uuid, member);
-    this.#meChanged();
+    this.#namesChanged();
     this.tell('members', { changed });
     this.#review();
   }
 
-  #meChanged() {
+  #namesChanged() {
+    this.#names = null;
     const name = this.member(this.me).name.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&');
     this.#mention = new RegExp(`(^|[^\\p{L}\\p{N}_])@${name}(?![\\p{L}\\p{N}_])`, 'u');
   }
@@ -443,6 +445,17 @@ export class Community extends EventTarget {
 
   member(uuid) {
     return this.members.get(uuid) ?? { uuid, name: t('unknown_member'), pfp: null, group_uuid: 0, groups: [] };
+  }
+
+  /** The longest name that stands in a text from `at` on: {name, uuid}, or undefined. */
+  findMemberAt(text, at) {
+    if (!this.#names) {
+      const byStart = ({ name }) => name.slice(0, 2);
+      this.#names = Map.groupBy([...this.members.values()].sort((one, other) => other.name.length - one.name.length), byStart);
+    }
+    const isEnd = (end) => !/[\p{L}\p{N}_]/u.test(text[end] ?? ' ');
+    const named = [2, 1].flatMap((length) => this.#names.get(text.slice(at, at + length)) ?? []);
+    return named.find(({ name }) => text.startsWith(name, at) && isEnd(at + name.length));
   }
 
   /** '#rrggbb' of the highest group, or null. */

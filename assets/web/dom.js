@@ -130,6 +130,7 @@ export const form = (onsubmit, ...children) => {
   element.addEventListener('submit', async (event) => {
     event.preventDefault();
     const buttons = element.querySelectorAll('button[type=submit], button:not([type])');
+    const focused = document.activeElement;
     buttons.forEach((button) => { button.disabled = true; });
     error.hidden = true;
     try {
@@ -139,6 +140,8 @@ export const form = (onsubmit, ...children) => {
       error.hidden = false;
     } finally {
       buttons.forEach((button) => { button.disabled = false; });
+      // A button that is disabled loses the focus.
+      if (document.activeElement === document.body && focused?.isConnected) focused.focus();
     }
   });
   return element;

@@ -33,8 +33,20 @@ export default {
   old_browser: 'Dieser Browser ist zu alt.',
 
   // composer (W1)
+  message_to: 'Nachricht an #{name}', send: 'Senden', bytes_left: '{left} Bytes übrig',
+  too_long: 'Das ist länger, als der Server annimmt.',
+  sent_later: 'Keine Verbindung: wird gesendet, sobald es eine gibt.',
+  may_not_send: 'Du darfst hier nicht schreiben.', editing: 'Bearbeiten', replying: 'Antwort an {name}: {text}',
+  suggestions: 'Vorschläge', spoiler: 'Spoiler: zeigen', show_picture: 'Bild von {host} zeigen',
+  picture_from: 'Bild von {host}',
 
   // messages (W2)
+  messages: 'Nachrichten', today: 'Heute', yesterday: 'Gestern', new_messages: 'Neu', edited: '(bearbeitet)',
+  quote_away: 'Eine Nachricht weiter oben, oder gelöscht', waiting: 'Noch nicht gesendet: keine Verbindung',
+  sending: 'Wird gesendet…', not_sent: 'Nicht gesendet. {why}', not_sent_in_time: 'Sie hat einen Tag gewartet.',
+  discard: 'Verwerfen', reply: 'Antworten', copied: 'Kopiert.', delete_message: 'Diese Nachricht löschen?',
+  message_actions: 'Aktionen', news_one: '{n} neue Nachricht', news_other: '{n} neue Nachrichten',
+  to_newest: 'Zum Neuesten', may_not_read: 'Du darfst hier nicht lesen.', beginning: 'Hier beginnt #{name}.',
 
   // people (W3)
   online: 'Online', offline: 'Offline', groups: 'Gruppen', more_members: '{n} weitere', nobody_found: 'So heißt niemand.',

@@ -33,8 +33,19 @@ export default {
   old_browser: 'This browser is too old.',
 
   // composer (W1)
+  message_to: 'Message #{name}', send: 'Send', bytes_left: '{left} bytes left',
+  too_long: 'This is longer than the server takes.', sent_later: 'No connection: sent as soon as there is one.',
+  may_not_send: 'You may not write here.', editing: 'Editing', replying: 'Reply to {name}: {text}',
+  suggestions: 'Suggestions', spoiler: 'Spoiler: show it', show_picture: 'Show picture from {host}',
+  picture_from: 'Picture from {host}',
 
   // messages (W2)
+  messages: 'Messages', today: 'Today', yesterday: 'Yesterday', new_messages: 'New', edited: '(edited)',
+  quote_away: 'A message that is further back, or deleted', waiting: 'Not sent yet: no connection',
+  sending: 'Sending…', not_sent: 'Not sent. {why}', not_sent_in_time: 'It has waited for a day.', discard: 'Discard',
+  reply: 'Reply', copied: 'Copied.', delete_message: 'Delete this message?', message_actions: 'Actions',
+  news_one: '{n} new message', news_other: '{n} new messages', to_newest: 'To the newest',
+  may_not_read: 'You may not read here.', beginning: 'This is the beginning of #{name}.',
 
   // people (W3)
   online: 'Online', offline: 'Offline', groups: 'Groups', more_members: '{n} more', nobody_found: 'Nobody is called that.',
