@@ -66,7 +66,7 @@ export const cropDialog = async (file) => {
     ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP], ArrowDown: [0, STEP], '+': [0, 0, ZOOM], '-': [0, 0, 1 / ZOOM],
   };
   const canvas = h('canvas', {
-    width: BOX, height: BOX, tabindex: 0, role: 'application', 'aria-label': t('crop'),
+    width: BOX, height: BOX, tabindex: 0, role: 'application', 'aria-label': t('crop_hint'),
     onpointerdown: ({ pointerId }) => canvas.setPointerCapture(pointerId),
     onpointermove: ({ buttons, movementX, movementY }) => buttons && change(movementX, movementY),
     onkeydown: (event) => {
