@@ -392,10 +392,11 @@ export const say = async (page, text) => {
   await composer(page).press('Enter');
 };
 
-export const messages = (page) => page.getByRole('main').locator('li').filter({ visible: true });
+/** The messages that are in the page, the oldest first. */
+export const rows = (page) => page.getByRole('main').locator('.messages ol > li[data-uuid]');
 
-/** The row that shows this text. */
-export const row = (page, text) => page.getByRole('main').locator('ol > li, ol > * > li').filter({ hasText: text }).last();
+/** The last row that shows this text. */
+export const row = (page, text) => rows(page).filter({ hasText: text }).last();
 
 export const openChannel = async (page, name) => {
   await page.getByRole('navigation', { name: 'Channels' }).getByRole('button', { name: new RegExp(`^${name}`) }).first().click();
