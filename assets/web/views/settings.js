@@ -67,8 +67,7 @@ const sessions = (community) => {
   const list = h('ul.list');
   const end = (those) => attempt(async () => {
     for (const { uuid } of those) await act(community, 'delete_session', { session: uuid });
-    await load();
-  });
+  }).finally(load);
   const load = async () => {
     try {
       const { data } = await act(community, 'list_sessions', {}, 'sessions');
