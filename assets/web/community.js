@@ -272,7 +272,10 @@ export class Community extends EventTarget {
   }
 
   #channelsChanged(channels) {
-    this.#set('channels', channels);
+    this.channels = channels;
+    // Its permissions may be others; if it is gone, another one is opened below.
+    this.channel = this.findChannel(this.channel?.uuid) ?? this.channel;
+    this.tell('channels');
     for (const uuid of this.unread.keys()) {
       if (!this.findChannel(uuid)) this.unread.delete(uuid);
     }

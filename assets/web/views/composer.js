@@ -110,12 +110,12 @@ export const composerView = (app, signal) => {
     else return;
     event.preventDefault();
   });
-  on(app, 'channel community', renderChannel, signal);
   on(app, 'channel channels groups members emoji state community', render, signal);
+  on(app, 'channel community', renderChannel, signal);
   on(app, 'composing', renderComposing, signal);
   on(app, 'insert', ({ detail }) => insert(detail), signal);
-  renderChannel();
   render();
+  renderChannel(); // after it: what is disabled takes no focus
   return element;
 };
 

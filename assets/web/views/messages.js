@@ -14,11 +14,11 @@ const JUMP_PAGES_MAX = 50;
 export const messagesView = (app, signal) => new Messages(app, signal).element;
 
 class Messages {
-  #places = new Map(); // channel uuid -> {uuid, offset} of what was at the top, unless that was the end
+  #places = new Map(); // channel uuid -> the anchor there, unless that was the end
   #rows = new Map(); // key -> {signature, element}
   #from = 0;
   #isStuck = true; // to the newest
-  #anchor = null; // {element, top}: what must not move
+  #anchor = null; // {element, uuid, bottom}: what must not move
   #news = 0;
   #heard = [];
   #frame = 0;
@@ -64,7 +64,7 @@ class Messages {
     this.#isStuck = index < 0;
     this.#from = Math.max(0, index - STEP);
     this.#render();
-    if (index >= 0) this.#moveTo(place.uuid, place.top);
+    if (index >= 0) this.#moveTo(place.uuid, place.bottom);
   }
 
   #messagesChanged({ channel, kind, message }) {
@@ -100,7 +100,7 @@ class Messages {
     const first = this.#isStuck ? null : this.list.firstElementChild?.dataset.uuid;
     const found = first ? messages.findIndex(({ uuid }) => String(uuid) === first) : -1;
     if (found >= 0) this.#from += found - this.#firstIndex;
-    if (this.#isStuck) this.#from = messages.length - STEP;
+    if (this.#isStuck) this.#from = messages.length - 2 * STEP;
     this.#from = Math.max(0, Math.min(this.#from, messages.length - 1));
     this.#firstIndex = this.#from;
     const to = this.#isStuck ? messages.length : Math.min(messages.length, this.#to(messages.length));
@@ -117,6 +117,7 @@ class Messages {
     this.down.textContent = this.#news ? t('news', { n: this.#news }) : t('to_newest');
     this.#hold();
     this.#read();
+    this.#fill();
   }
 
   #firstIndex = 0;
@@ -181,11 +182,24 @@ class Messages {
     this.#isStuck = left < BOTTOM_PX && this.end === (log?.messages.length ?? 0);
     if (this.#isStuck) this.#news = 0;
     this.#note();
-    if (scrollTop < NEAR_PX && this.#from > 0) this.#move(-STEP);
-    else if (scrollTop < NEAR_PX && log && !log.complete && !log.failed) log.loadOlder();
-    else if (left < NEAR_PX && this.end < (log?.messages.length ?? 0)) this.#move(STEP);
-    else if (wasStuck !== this.#isStuck) this.#plan();
+    this.#fill();
+    if (wasStuck !== this.#isStuck) this.#plan();
     this.#read();
+  }
+
+  /** Near an end of the rows: more of them, or more history. */
+  #fill() {
+    const { scrollTop, scrollHeight, clientHeight } = this.scroller;
+    const log = this.#log;
+    if (!log?.loaded) return;
+    if (scrollTop >= NEAR_PX) {
+      const isNearEnd = scrollHeight - scrollTop - clientHeight < NEAR_PX;
+      if (isNearEnd && this.end < log.messages.length) this.#move(STEP);
+    } else if (this.#from > 0) {
+      this.#move(-STEP);
+    } else if (!log.complete && !log.failed) {
+      log.loadOlder();
+    }
   }
 
   /** Moves the window, by adding rows at one end and dropping those far from the other. */
@@ -224,7 +238,8 @@ class Messages {
       else low = middle + 1;
     }
     const element = rows[low];
-    this.#anchor = element ? { element, uuid: Number(element.dataset.uuid), top: element.getBoundingClientRect().top - top } : null;
+    // Its lower end: it may grow or shrink when another one comes before it.
+    this.#anchor = element ? { element, uuid: Number(element.dataset.uuid), bottom: element.getBoundingClientRect().bottom - top } : null;
   }
 
   /** Whatever changed its size or came in between: what was in view stays where it was. */
@@ -233,9 +248,9 @@ class Messages {
       this.scroller.scrollTop = this.scroller.scrollHeight;
       return;
     }
-    const { element, top } = this.#anchor ?? {};
+    const { element, bottom } = this.#anchor ?? {};
     if (!element?.isConnected) return this.#note();
-    const off = element.getBoundingClientRect().top - this.scroller.getBoundingClientRect().top - top;
+    const off = element.getBoundingClientRect().bottom - this.scroller.getBoundingClientRect().top - bottom;
     if (Math.abs(off) >= 1) this.scroller.scrollTop += off;
   }
 
@@ -245,11 +260,11 @@ class Messages {
     this.#render();
   }
 
-  #moveTo(uuid, top) {
+  #moveTo(uuid, bottom) {
     const element = this.list.querySelector(`[data-uuid="${uuid}"]`);
     if (!element) return null;
     this.#isStuck = false;
-    this.#anchor = { element, uuid, top };
+    this.#anchor = { element, uuid, bottom };
     this.#hold();
     return element;
   }
