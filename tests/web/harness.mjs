@@ -392,6 +392,15 @@ export const say = async (page, text) => {
   await composer(page).press('Enter');
 };
 
+/** And waits until the server has it. `shown`: what of it is to be seen. */
+export const said = async (page, text, shown = text) => {
+  await say(page, text);
+  await delivered(page, shown);
+};
+
+export const delivered = (page, text) => until(`${text} is delivered`, async () =>
+  !/\b(sending|waiting|sent|refused)\b/.test(await row(page, text).getAttribute('class')));
+
 /** The messages that are in the page, the oldest first. */
 export const rows = (page) => page.getByRole('main').locator('.messages ol > li[data-uuid]');
 

@@ -34,7 +34,7 @@ export const MARKDOWN = [
   `https://evil.example/"onmouseover="${HARM}`, `https://evil.example/<script>${HARM}</script>`, `https://user:pass@evil.example/`, `https://good.example@evil.example/`, `https://xn--80ak6aa92e.com/`, `https://evil.example/x.png`, `https://evil.example/x.svg`, `![x](https://evil.example/x.png)`,
   `![x](javascript:${HARM})`, `\`<img src=x onerror=${HARM}>\``, `\`\`\`html\n<script>${HARM}</script>\n\`\`\``, `\`\`\`"><script>${HARM}</script>\n\`\`\``, `**<b onclick=${HARM}>x</b>**`, `> <script>${HARM}</script>`,
   `- <img src=x onerror=${HARM}>`, `||<img src=x onerror=${HARM}>||`, `*_**~~||\`[*_**~~||\`[`, `[a](b)(c)[d]`, `[[[[[[](((((`, `__proto__ **constructor**`, ':__proto__: :constructor: :toString:', ':"onerror="x:', '@__proto__ @constructor',
-  '@<script>__pwned=1</script>', `<https://evil.example/>`, `<javascript:${HARM}>`, `[x]: javascript:${HARM}\n[x]`, `# <script>${HARM}</script>`, `|a|b|\n|-|-|\n|<script>|x|`, `mailto:a@b.example?subject=<script>`, `[m](mailto:a"onclick="${HARM}@b.example)`,
+  '@<script>__pwned=1</script>', `<https://evil.example/>`, `<javascript:${HARM}>`, `[x]: javascript:${HARM}\n[x]`, `# <script>${HARM}</script>`, `|a|b|\n|-|-|\n|<script>|x|`, `mailto:a@b.example?subject=<script>`, 'https://%', 'https://[', 'https://:', 'https://a:99999/', 'https://%zz/', '[x](https://[)', '[x](https://%)', '[x](mailto:%)', 'http://.', 'https://a/x.png?%', `[m](mailto:a"onclick="${HARM}@b.example)`,
   '*'.repeat(16000), '['.repeat(16000), '>'.repeat(16000), '||'.repeat(8000), '`'.repeat(16000), '_*'.repeat(8000), '- '.repeat(8000), '![]('.repeat(4000), '\\'.repeat(16000),
 ];
 
