@@ -1,6 +1,6 @@
 // Logging in and registering, at the home server or at another one.
 
-import { field, form, h, replace } from '../dom.js';
+import { field, form, h, on, replace } from '../dom.js';
 import { Refusal } from '../protocol.js';
 import { refusalText, t } from '../text.js';
 
@@ -57,10 +57,12 @@ const inWords = async (kind, work) => {
 };
 
 /** The page of a server that wants to know who it is. */
-export const loginView = (app) => {
+export const loginView = (app, signal) => {
   const { current } = app;
+  const name = h('h1', { dir: 'auto' }, current.name);
+  on(current, 'name', () => { name.textContent = current.name; }, signal);
   return h('section.login',
-    h('h1', current.name),
+    name,
     current.wasThrownOut && h('p.error', { role: 'alert' }, t('session_lost')),
     accountForms(current, { ondone: () => current.isHome || app.keepCommunity(current) }));
 };

@@ -45,7 +45,7 @@ export const shellView = (app) => {
 
 const strangerShell = (app, shell, signal) => {
   const others = app.communities.length > 1 && serversView(app, signal);
-  replace(shell, others, h('main', loginView(app)));
+  replace(shell, others, h('main', loginView(app, signal)));
   shell.querySelector('main input')?.focus();
 };
 
