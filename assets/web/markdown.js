@@ -185,7 +185,7 @@ class Inline {
   link() {
     TARGET_HERE.lastIndex = this.at;
     const found = TARGET_HERE.exec(this.text);
-    if (!found) return this.take(1, () => this.undo());
+    if (!found || !URL.canParse(found[1])) return this.take(1, () => this.undo());
     return this.take(found[0].length, () => this.push({ type: 'link', url: found[1], children: this.end('[') }));
   }
 
@@ -203,7 +203,7 @@ class Inline {
     const found = URL_HERE.exec(this.text)?.[0].replace(/[.,;:!?'*_~\]]+$/, '');
     if (!found) return false;
     const url = found.endsWith(')') && !found.includes('(') ? found.slice(0, -1) : found;
-    return this.take(url.length, () => this.push({ type: 'link', url, children: [url] }));
+    return URL.canParse(url) && this.take(url.length, () => this.push({ type: 'link', url, children: [url] }));
   }
 
   mention() {
