@@ -19,14 +19,14 @@ const seed = async (stage, server) => {
   const owner = await stage.owner(server);
   const ann = await stage.member(server, 'Ann');
   const channel = (await owner.channels())[0].uuid;
-  for (const [index, [name, colour]] of [['Yellow', 0xffee00], ['Navy', 0x000066], ['Grey', 0x808080]].entries()) {
+  for (const [index, [name, colour]] of [['Yellow', 0xffee00], ['Navy', 0x000066], ['Grey', 0x808080], ['White', 0xffffff], ['Black', 0]].entries()) {
     await owner.ask('create_group', { name, colour, permissions: bits({ manage_messages: 1 }), position: index + 1 });
   }
   const { data } = await owner.ask('list_groups');
   for (const group of data.slice(1)) {
     const member = await stage.member(server, `Of ${group.name}`);
     await owner.ask('update_user_groups', { user: member.uuid, groups: [group.uuid] });
-    await member.send(channel, `In ${group.name}: **bold**, *slanted*, ~~gone~~ and \`code\``);
+    await member.send(channel, `In ${group.name}: @Olive, **bold**, *slanted*, ~~gone~~ and \`code\``);
   }
   const first = await ann.send(channel, 'Hello @Olive, see https://ok.example/ and ||a secret||');
   const reply = await owner.send(channel, '> quoted\n- one\n- two\n\n```\nblock\n```\nhttps://pictures.example/cat.png', { reply: first });

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 
-import { bits, composer, fill, openChannel, story, until } from './harness.mjs';
+import { bits, composer, fill, openChannel, rows, story, until } from './harness.mjs';
 import { MARKDOWN, NAMES, TEXTS, URLS } from './injections.mjs';
 import { disc } from './png.mjs';
 
@@ -81,7 +81,6 @@ story('hostile texts are shown as they are, in every view', async (stage) => {
   const side = page.getByRole('complementary', { name: 'Members' });
   const dialog = () => page.getByRole('dialog').last();
   const close = () => dialog().getByRole('button', { name: 'Close' }).first().click();
-  const rows = page.getByRole('main').getByRole('listitem');
 
   await page.getByText(`I am ${members.at(-1).name}`, { exact: true }).first().waitFor();
   await clean(page, 'general');
@@ -96,20 +95,18 @@ story('hostile texts are shown as they are, in every view', async (stage) => {
     await openChannel(page, channel);
     await page.getByText(last, { exact: true }).first().waitFor();
     await until('all is loaded', async () => {
-      await page.getByRole('main').evaluate((main) => {
-        for (const element of main.querySelectorAll('*')) if (element.scrollHeight > element.clientHeight + 50) element.scrollTop = 0;
-      });
+      await page.locator('.scroller').evaluate((scroller) => { scroller.scrollTop = 0; });
       return page.getByText(`This is the beginning of #${channel}`).isVisible();
     });
     await clean(page, channel);
   };
   await showAll('texts', TEXTS.at(-1));
-  const contents = await rows.allTextContents();
+  const contents = await rows(page).allTextContents();
   for (const text of TEXTS) assert.ok(contents.some((content) => content.includes(text)), `message ${JSON.stringify(text.slice(0, 100))}`);
   await openChannel(page, 'markdown');
-  await page.getByText('javascript').first().waitFor();
-  await page.getByRole('main').evaluate((main) => {
-    for (const element of main.querySelectorAll('*')) if (element.scrollHeight > element.clientHeight + 50) element.scrollTop = 0;
+  await until('all of it is drawn', async () => {
+    await page.locator('.scroller').evaluate((scroller) => { scroller.scrollTop = 0; });
+    return await rows(page).count() === MARKDOWN.length;
   });
   await clean(page, 'markdown');
   const unsafe = await page.getByRole('main').locator('a').evaluateAll((links) =>
