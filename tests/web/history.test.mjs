@@ -96,7 +96,7 @@ story('a reply leads to what it answers, far back, and each channel keeps its pl
   const ann = await stage.member(server, 'Ann');
   const general = (await owner.channels())[0].uuid;
   await owner.ask('create_channel', { name: 'tea' });
-  await fill([ann], general, 400, lines);
+  await fill([ann], general, 300, lines);
   const first = (await ann.history(general))[3].uuid;
   await ann.send(general, 'an answer, late', { reply: first });
   const page = await stage.pageOf(owner);
