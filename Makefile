@@ -2,6 +2,7 @@
 
 CARGO   ?= cargo
 PYTHON  ?= python3
+NODE    ?= node
 PREFIX  ?= /usr/local
 DESTDIR ?=
 # Of `make torture`: how many kills, and the number that repeats its choices.
@@ -20,10 +21,10 @@ SYSUSERSDIR = $(DESTDIR)$(PREFIX)/lib/sysusers.d
 
 # The steps of `check` come in their order also under `make -j`: cargo shares out the cores itself.
 .NOTPARALLEL:
-.PHONY: help build run test lint check smoke torture durability fuzz bench interop tls install uninstall clean
+.PHONY: help build run test lint check smoke test-web screenshots chromium torture durability fuzz bench interop tls install uninstall clean
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s  %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s  %s\n", $$1, $$2 }' Makefile
 
 build: ## Build the release binary
 	$(CARGO) build --release --locked
@@ -39,12 +40,29 @@ lint: ## Check format, lints and documentation; warnings are errors
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
 
-check: lint test smoke torture durability interop ## All of CI
+check: lint test smoke test-web torture durability interop ## All of CI
 
 smoke: build ## Start, chat, kill, start again, stop; do what the README says; install
 	$(PYTHON) -B tests/smoke.py "$(BINARY)"
 	$(PYTHON) -B tests/readme.py "$(BINARY)"
 	$(PYTHON) -B tests/install.py
+
+# The figures come last and by themselves: whatever else runs would be in them.
+test-web: build chromium tests/web/node_modules ## Use the web client in Chromium: every story, and the figures (needs Node.js 18 and npm)
+	ASTER_SERVER="$(BINARY)" $(NODE) --test --test-reporter=spec tests/web/*.test.mjs
+	ASTER_SERVER="$(BINARY)" $(NODE) --test --test-reporter=spec tests/web/figures.mjs
+
+screenshots: build chromium tests/web/node_modules ## Make the README's pictures of the web client
+	ASTER_SERVER="$(BINARY)" $(NODE) tests/web/screenshots.mjs assets/screenshots
+
+# The system's: a browser of npm's would be another 150 MB, from somebody else.
+chromium:
+	@command -v chromium >/dev/null || { apt-get update && DEBIAN_FRONTEND=noninteractive \
+	    apt-get install -y --no-install-recommends chromium fonts-liberation; }
+
+tests/web/node_modules: tests/web/package-lock.json
+	cd tests/web && npm ci
+	@touch tests/web/node_modules
 
 torture: ## Kill -9 under load, CYCLES times (20), and look for every message each time
 	$(CARGO) test --release --locked --test torture -- $(CYCLES) $(SEED)
