@@ -1,6 +1,6 @@
 // Pictures made in code: PNGs of any size, with whatever chunks a test wants in them.
 
-import { crc32 as zlibCrc32, deflateSync } from 'node:zlib';
+import * as zlib from 'node:zlib';
 
 const TABLE = Array.from({ length: 256 }, (_, n) => {
   for (let bit = 0; bit < 8; bit++) n = n & 1 ? 0xedb88320 ^ (n >>> 1) : n >>> 1;
@@ -8,7 +8,7 @@ const TABLE = Array.from({ length: 256 }, (_, n) => {
 });
 
 /** Node.js has one only since 20.15. */
-const crc32 = zlibCrc32 ?? ((bytes) => {
+const crc32 = zlib.crc32 ?? ((bytes) => {
   let sum = 0xffffffff;
   for (const byte of bytes) sum = TABLE[(sum ^ byte) & 255] ^ (sum >>> 8);
   return (sum ^ 0xffffffff) >>> 0;
@@ -38,7 +38,7 @@ export const png = (width, height, paint, texts = []) => {
   return Buffer.concat([
     Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'), chunk('IHDR', header),
     ...texts.map((text) => chunk('tEXt', Buffer.from(`Comment\0${text}`, 'latin1'))),
-    chunk('IDAT', deflateSync(rows, { level: 9 })), chunk('IEND', Buffer.alloc(0)),
+    chunk('IDAT', zlib.deflateSync(rows, { level: 9 })), chunk('IEND', Buffer.alloc(0)),
   ]);
 };
 

@@ -72,6 +72,7 @@ try {
     await openChannel(page, 'general');
     await row(page, 'Then I shall be there').waitFor();
     await page.waitForLoadState('networkidle');
+    await page.mouse.move(0, 799); // nothing is pointed at
     return page;
   };
   const take = async (page, name) => {
