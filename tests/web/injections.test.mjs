@@ -8,6 +8,9 @@ import { disc } from './png.mjs';
 
 const EMOJI = ['__proto__', 'constructor', 'valueof', '--', '_', 'a'.repeat(32)];
 
+/** Ports of servers that are in the list, and away. */
+const LISTED = [65001, 65002, 65003, 65004, 65005, 65006];
+
 /** Runs in the page: whatever should not be there. */
 const intruders = () => {
   const found = [];
@@ -68,9 +71,12 @@ const seed = async (stage, server) => {
   for (const [index, member] of bans.entries()) await owner.ask('ban', { user: member.uuid, reason: TEXTS[index].slice(0, 200) });
   await accepted(NAMES.map((name) => owner.try('create_session', { name })));
   await owner.ask('sync_set', { uname: NAMES[0], pfp: '"><script>' });
+  // Addresses that are none, and some where nobody is but the names are shown.
+  const entry = (ip, port, idx) => ({ uuid: null, uname: NAMES[idx], ip, port, pfp: URLS[idx % URLS.length], name: NAMES[idx], idx });
   await owner.ask('sync_set_servers', {
-    servers: URLS.map((url, idx) => ({ uuid: null, uname: NAMES[idx], ip: url, port: 2345, pfp: url, name: NAMES[idx], idx })),
+    servers: [...URLS.map((url, idx) => entry(url, 2345, idx)), ...LISTED.map((port, n) => entry('127.0.0.1', port, URLS.length + n))],
   });
+  for (const port of LISTED) stage.allow(`127.0.0.1:${port}`);
   return { owner, members };
 };
 
@@ -89,6 +95,10 @@ story('hostile texts are shown as they are, in every view', async (stage) => {
   const { data: groups } = await owner.ask('list_groups');
   const channels = await page.getByRole('navigation', { name: 'Channels' }).locator('.name').allTextContents();
   for (const { name } of await owner.channels()) assert.ok(channels.includes(name), `channel ${JSON.stringify(name)}`);
+
+  const listed = await page.getByRole('navigation', { name: 'Servers' }).getByRole('button').allTextContents();
+  for (const name of NAMES.slice(URLS.length, URLS.length + LISTED.length)) assert.ok(listed.some((text) => text.includes(name)), `server ${JSON.stringify(name)}`);
+  await clean(page, 'the list of servers');
 
   // All of the corpus, as messages.
   const showAll = async (channel, last) => {
@@ -143,8 +153,8 @@ story('hostile texts are shown as they are, in every view', async (stage) => {
   await close();
   await page.getByRole('button', { name: 'Manage server' }).click();
   await dialog().getByRole('tab', { name: 'Groups' }).click();
-  const listed = await dialog().locator('.name').allTextContents();
-  for (const { name } of groups) assert.ok(listed.includes(name), `group ${JSON.stringify(name)}`);
+  const named = await dialog().locator('.name').allTextContents();
+  for (const { name } of groups) assert.ok(named.includes(name), `group ${JSON.stringify(name)}`);
   await clean(page, 'groups');
   await dialog().getByRole('tab', { name: 'Bans' }).click();
   for (const text of TEXTS.slice(0, 12)) await dialog().getByText(text.slice(0, 200), { exact: true }).first().waitFor();
