@@ -203,7 +203,7 @@ class Inline {
     const found = URL_HERE.exec(this.text)?.[0].replace(/[.,;:!?'*_~\]]+$/, '');
     if (!found) return false;
     const url = found.endsWith(')') && !found.includes('(') ? found.slice(0, -1) : found;
-    return URL.canParse(url) && this.take(url.length, () => this.push({ type: 'link', url, children: [url] }));
+    return this.take(url.length, () => this.push(URL.canParse(url) ? { type: 'link', url, children: [url] } : url));
   }
 
   mention() {
