@@ -62,6 +62,11 @@ export class Community extends EventTarget {
     return kept?.home === (this.#homeMember() ?? null) ? kept : null;
   }
 
+  /** Whether there is an account here, as far as this browser knows. */
+  get isKnown() {
+    return this.#load('member', null) !== null;
+  }
+
   connect() {
     this.#connection.connect();
   }
@@ -127,7 +132,7 @@ export class Community extends EventTarget {
   }
 
   #introduce() {
-    return Promise.all(['name', 'icon'].map((what) => this.#ask(`get_${what}`, ({ data }) => this.#set(what, data))));
+    return Promise.all(['name', 'icon'].map((what) => this.#ask(`get_${what}`, ({ data }) => this.#set(what, String(data)))));
   }
 
   #cut() {
@@ -250,7 +255,7 @@ export class Community extends EventTarget {
       case 'get_metadata': return this.#membersChanged(data);
       case 'list_channels': return this.#channelsChanged(data);
       case 'list_emoji': return this.#set('emoji', new Map(data));
-      case 'get_name': return this.#set('name', data);
+      case 'get_name': return this.#set('name', String(data));
       case 'get_icon': return this.#set('icon', data);
       case 'list_groups':
         this.#set('groups', data);

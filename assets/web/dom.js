@@ -50,12 +50,12 @@ const ICONS = {
   edit: 'M4 16l1-4 9-9 3 3-9 9z', delete: 'M4 6h12 M8 6V4h4v2 M6 6l1 11h6l1-11', close: 'M5 5l10 10 M15 5 5 15',
   menu: 'M3 5h14 M3 10h14 M3 15h14', members: 'M7 9a3 3 0 1 0 0-6 3 3 0 0 0 0 6z M2 17a5 5 0 0 1 10 0 M13 9a3 3 0 1 0-1-5 M14 12a5 5 0 0 1 4 5',
   settings: 'M3 6h8 M15 6h2 M3 14h2 M9 14h8 M13 4v4 M7 12v4', add: 'M10 4v12 M4 10h12',
-  more: 'M4 10h.1 M10 10h.1 M16 10h.1', up: 'M5 12l5-5 5 5', down: 'M5 8l5 5 5-5', back: 'M12 4l-6 6 6 6',
-  check: 'M4 11l4 4 8-10', warning: 'M10 3 2 17h16z M10 8v4 M10 14.5h.1',
-  smile: 'M10 18a8 8 0 1 0 0-16 8 8 0 0 0 0 16z M7 8h.1 M13 8h.1 M6.5 12a4 4 0 0 0 7 0', picture: 'M3 4h14v12H3z M3 14l4-4 3 3 3-3 4 4 M7 7.5h.1',
+  more: 'M4 10h.1 M10 10h.1 M16 10h.1', up: 'M5 12l5-5 5 5', down: 'M5 8l5 5 5-5',
+  warning: 'M10 3 2 17h16z M10 8v4 M10 14.5h.1',
+  smile: 'M10 18a8 8 0 1 0 0-16 8 8 0 0 0 0 16z M7 8h.1 M13 8h.1 M6.5 12a4 4 0 0 0 7 0',
   shield: 'M10 2l7 3c0 6-2 10-7 13-5-3-7-7-7-13z', hash: 'M7 3 5 17 M14 3l-2 14 M3 7h14 M3 13h14', lock: 'M5 9h10v8H5z M7 9V6a3 3 0 0 1 6 0v3',
-  user: 'M10 10a4 4 0 1 0 0-8 4 4 0 0 0 0 8z M3 18a7 7 0 0 1 14 0', bell: 'M5 14V9a5 5 0 0 1 10 0v5l1 1H4z M9 17h2',
-  logout: 'M8 4H4v12h4 M8 10h9 M14 7l3 3-3 3', search: 'M9 15A6 6 0 1 0 9 3a6 6 0 0 0 0 12z M13.5 13.5 18 18', copy: 'M7 7h10v10H7z M13 7V3H3v10h4',
+  user: 'M10 10a4 4 0 1 0 0-8 4 4 0 0 0 0 8z M3 18a7 7 0 0 1 14 0',
+  search: 'M9 15A6 6 0 1 0 9 3a6 6 0 0 0 0 12z M13.5 13.5 18 18', copy: 'M7 7h10v10H7z M13 7V3H3v10h4',
 };
 
 /** A small drawing that says nothing to a screen reader. */
@@ -92,6 +92,7 @@ export const openDialog = (title, content, { wide = false, onclose } = {}) => {
   const before = document.activeElement;
   element.append(h('header', heading, iconButton('close', t('close'), close)), h('div.scroll', content));
   element.addEventListener('close', () => {
+    if (element.contains(notices)) document.body.append(notices);
     element.remove();
     onclose?.();
     if (before?.isConnected) before.focus();

@@ -35,7 +35,9 @@ export const refusalText = (problem, kind) => {
   return t(special in texts ? special : `notice_${problem.status}`);
 };
 
-const format = (seconds, options) => new Intl.DateTimeFormat(locale, options).format(seconds * 1000);
+/** Past this no calendar goes, though a ban may. */
+const SECONDS_MAX = 8.64e12;
+const format = (seconds, options) => new Intl.DateTimeFormat(locale, options).format(Math.min(seconds, SECONDS_MAX) * 1000);
 export const time = (seconds) => format(seconds, { hour: '2-digit', minute: '2-digit' });
 export const day = (seconds) => format(seconds, { dateStyle: 'full' });
 export const dateTime = (seconds) => format(seconds, { dateStyle: 'medium', timeStyle: 'short' });

@@ -30,7 +30,6 @@ export default {
   unknown_member: 'Unbekanntes Mitglied', everybody: 'Alle', nobody_decides: 'nichts entscheidet es',
   by_base: 'die Grundrechte des Servers', by_everybody: 'dieser Kanal, für alle', by_group: 'die Gruppe {name}',
   by_group_here: 'dieser Kanal, für die Gruppe {name}', by_member_here: 'dieser Kanal, für dieses Mitglied',
-  old_browser: 'Dieser Browser ist zu alt.',
 
   // composer (W1)
   message_to: 'Nachricht an #{name}', send: 'Senden', bytes_left: '{left} Bytes übrig',

@@ -30,7 +30,6 @@ export default {
   unknown_member: 'Unknown member', everybody: 'Everybody', nobody_decides: 'nothing decides it',
   by_base: 'the base of the server', by_everybody: 'this channel, for everybody', by_group: 'the group {name}',
   by_group_here: 'this channel, for the group {name}', by_member_here: 'this channel, for this member',
-  old_browser: 'This browser is too old.',
 
   // composer (W1)
   message_to: 'Message #{name}', send: 'Send', bytes_left: '{left} bytes left',

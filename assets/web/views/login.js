@@ -5,7 +5,7 @@ import { Refusal } from '../protocol.js';
 import { refusalText, t } from '../text.js';
 
 /** The two forms for one server, one of them shown. `ondone` is called once logged in. */
-export const accountForms = (community, { name = '', isNew = !community.wasThrownOut, ondone } = {}) => {
+export const accountForms = (community, { name = '', isNew = !community.isKnown, ondone } = {}) => {
   const element = h('div.account');
   const show = (isRegistering) => {
     replace(element, isRegistering ? registerForm(community, name, ondone) : loginForm(community, name, ondone),

@@ -23,14 +23,15 @@ export const describe = (app, log, message, before) => {
     day: isOtherDay ? dayName(message.date) : null,
     isNew: log.firstUnread !== null && log.firstUnread === message.uuid,
     signature: [message.content, message.edited, message.state, message.status, isGrouped, isOtherDay, log.firstUnread === message.uuid,
-      author.name, author.pfp?.length, author.group_uuid, current.colour(author), message.reply, replied?.content].join('\0'),
+      author.name, current.pictureUrl(author.pfp), author.group_uuid, current.colour(author), message.reply, replied?.content,
+      current.members.size, current.emoji.size].join('\0'),
   };
 };
 
 const dayName = (date) => {
-  const days = [['today', 0], ['yesterday', 86400]];
-  const found = days.find(([, ago]) => isSameDay({ date: Date.now() / 1000 - ago }, { date }));
-  return found ? t(found[0]) : day(date);
+  const now = new Date();
+  const isAgo = (days) => new Date(now.getFullYear(), now.getMonth(), now.getDate() - days).toDateString() === new Date(date * 1000).toDateString();
+  return isAgo(0) ? t('today') : isAgo(1) ? t('yesterday') : day(date);
 };
 
 /** `jump(uuid)` goes to another message. */

@@ -9,6 +9,8 @@ const STEP = 60; // rows by which the window moves
 const NEAR_PX = 1200; // how near to its end
 const BOTTOM_PX = 40;
 const ANNOUNCE_MS = 1000;
+const ANNOUNCED_MAX = 5; // word for word; of more only how many they are
+const FOUND_MS = 2000;
 const JUMP_PAGES_MAX = 50;
 
 export const messagesView = (app, signal) => new Messages(app, signal).element;
@@ -26,7 +28,7 @@ class Messages {
 
   constructor(app, signal) {
     this.app = app;
-    this.list = h('ol.list', { 'aria-label': t('messages') });
+    this.list = h('ol.list', { role: 'list', 'aria-label': t('messages') });
     this.state = h('div.state', { role: 'status' });
     this.scroller = h('div.scroller', this.state, this.list);
     this.down = h('button.primary.down', { type: 'button', hidden: true, onclick: () => this.#toBottom() });
@@ -81,7 +83,10 @@ class Messages {
 
   #announce({ author_uuid: author, content }) {
     if (!this.#heard.length) {
-      setTimeout(() => announce(this.#heard.splice(0).join('\n')), ANNOUNCE_MS);
+      setTimeout(() => {
+        const heard = this.#heard.splice(0);
+        announce(heard.length > ANNOUNCED_MAX ? t('news', { n: heard.length }) : heard.join('\n'));
+      }, ANNOUNCE_MS);
     }
     this.#heard.push(`${this.app.current.member(author).name}: ${content.slice(0, 300)}`);
   }
@@ -144,16 +149,26 @@ class Messages {
       if (old && !isSame) {
         if (old.element === place) place = place.nextElementSibling;
         if (this.#anchor?.element === old.element) this.#anchor.element = element;
-        const hadFocus = old.element === document.activeElement;
+        const hadFocus = old.element.contains(document.activeElement);
         old.element.replaceWith(element);
         if (hadFocus) element.focus({ preventScroll: true });
       } else {
         this.list.insertBefore(element, place);
       }
     }
-    for (const [key, { element }] of this.#rows) if (!kept.has(key)) element.remove();
+    this.#remove([...this.#rows].filter(([key]) => !kept.has(key)).map(([, { element }]) => element));
     this.#rows = kept;
     if (!this.#active?.isConnected) this.#activate(this.list.lastElementChild);
+  }
+
+  /** Where the focus was in one of them, the next one has it. */
+  #remove(elements) {
+    const focused = elements.find((element) => element.contains(document.activeElement));
+    const next = focused && (focused.nextElementSibling ?? focused.previousElementSibling);
+    elements.forEach((element) => element.remove());
+    if (!next?.isConnected) return;
+    this.#activate(next);
+    next.focus({ preventScroll: true });
   }
 
   #renderState(log) {
@@ -192,14 +207,11 @@ class Messages {
     const { scrollTop, scrollHeight, clientHeight } = this.scroller;
     const log = this.#log;
     if (!log?.loaded) return;
-    if (scrollTop >= NEAR_PX) {
-      const isNearEnd = scrollHeight - scrollTop - clientHeight < NEAR_PX;
-      if (isNearEnd && this.end < log.messages.length) this.#move(STEP);
-    } else if (this.#from > 0) {
-      this.#move(-STEP);
-    } else if (!log.complete && !log.failed) {
-      log.loadOlder();
-    }
+    const isNearTop = scrollTop < NEAR_PX;
+    const isNearEnd = scrollHeight - scrollTop - clientHeight < NEAR_PX;
+    if (isNearTop && this.#from > 0) this.#move(-STEP);
+    else if (isNearEnd && this.end < log.messages.length) this.#move(STEP);
+    else if (isNearTop && !log.complete && !log.failed) log.loadOlder();
   }
 
   /** Moves the window, by adding rows at one end and dropping those far from the other. */
@@ -283,6 +295,7 @@ class Messages {
     this.#renderFrom(2 * STEP);
     const row = this.#moveTo(uuid, this.scroller.clientHeight / 3);
     row?.classList.add('found');
+    setTimeout(() => row?.classList.remove('found'), FOUND_MS);
     row?.focus({ preventScroll: true });
   }
 
@@ -328,7 +341,7 @@ class Messages {
       go.focus();
       go.scrollIntoView({ block: 'nearest' });
     } else if (act) {
-      act[2]();
+      act[2](event);
     } else if (event.key === 'Escape') {
       document.querySelector('.composer textarea')?.focus();
     } else {

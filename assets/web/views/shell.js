@@ -31,7 +31,10 @@ export const shellView = (app) => {
     stop = new AbortController();
     if (isStranger) strangerShell(app, shell, stop.signal);
     else if (current.me) memberShell(app, shell, stop.signal);
-    else replace(shell, h('main.boot', h('h1', current.name), h('p', { role: 'status' }, t('connecting'))));
+    else {
+      const rail = app.communities.length > 1 && serversView(app, stop.signal);
+      replace(shell, rail, h('main.boot', h('h1', current.name), h('p', { role: 'status' }, t('connecting'))));
+    }
     shell.classList.toggle('alone', !current.me || isStranger);
   };
   on(app, 'state community servers', render);
@@ -112,6 +115,7 @@ const banner = (app) => {
     const words = n > 0 ? t('reconnecting_in', { n }) : t('reconnecting');
     if (text.textContent !== words) text.textContent = words;
   };
+  on(app, 'community', () => { wasCut = false; });
   on(app, 'state community', render);
   setInterval(render, 1000);
   return element;
