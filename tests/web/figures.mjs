@@ -6,11 +6,12 @@ import { readFileSync } from 'node:fs';
 import { fill, openBrowser, openChannel, row, story, until } from './harness.mjs';
 
 const LEEWAY = 3;
+const LEEWAY_OF_ONE = 10; // what happened once may be another process's doing
 const MESSAGES = 10_000;
 
-const figure = (what, value, unit, goal) => {
+const figure = (what, value, unit, goal, leeway = LEEWAY) => {
   console.log(`figure: ${what}: ${value.toFixed(1)} ${unit} (goal: under ${goal} ${unit})`);
-  assert.ok(value < goal * LEEWAY, `${what}: ${value} ${unit}`);
+  assert.ok(value < goal * leeway, `${what}: ${value} ${unit}`);
 };
 const median = (values) => values.sort((a, b) => a - b)[values.length >> 1];
 
@@ -49,17 +50,16 @@ const memory = async (page) => {
 const scrollThrough = async () => {
   const scroller = document.querySelector('.scroller');
   const isFirst = () => /beginning/.test(scroller.firstChild.textContent) && scroller.scrollTop === 0;
-  let longest = 0;
-  let frames = 0;
+  const frames = [];
   let last = await new Promise(requestAnimationFrame);
   for (const begun = last; !isFirst() && last - begun < 90_000;) {
     scroller.scrollTop -= 600;
     const now = await new Promise(requestAnimationFrame);
-    longest = Math.max(longest, now - last);
+    frames.push(now - last);
     last = now;
-    frames++;
   }
-  return { longest, frames, done: isFirst() };
+  frames.sort((a, b) => b - a);
+  return { longest: frames[0], percentile: frames[Math.floor(frames.length / 100)], count: frames.length, done: isFirst() };
 };
 
 story(`${MESSAGES} messages`, async (stage) => {
@@ -75,10 +75,11 @@ story(`${MESSAGES} messages`, async (stage) => {
   await openChannel(page, 'general');
   await row(page, 'of many').waitFor();
   const before = await memory(page);
-  const { longest, frames, done } = await page.evaluate(scrollThrough);
+  const { longest, percentile, count, done } = await page.evaluate(scrollThrough);
   assert.ok(done, 'the first message was reached');
   const after = await memory(page);
-  figure(`longest frame over ${frames}, ${MESSAGES} messages scrolled through`, longest, 'ms', 100);
+  figure(`longest of ${count} frames, ${MESSAGES} messages scrolled through`, longest, 'ms', 100, LEEWAY_OF_ONE);
+  figure('99 of 100 of these frames at most', percentile, 'ms', 100);
   figure(`page's process after it (PSS; ${before.pss.toFixed(0)} before)`, after.pss, 'MiB', 150);
   figure(`script heap after it (${before.heap.toFixed(1)} before)`, after.heap, 'MiB', 150);
 
@@ -103,5 +104,5 @@ story(`${MESSAGES} messages`, async (stage) => {
     return taken;
   });
   figure('channel switch, history cached, median of 9', median(times), 'ms', 50);
-  figure('channel switch, history cached, the longest', Math.max(...times), 'ms', 50);
+  figure('channel switch, history cached, the longest', Math.max(...times), 'ms', 50, LEEWAY_OF_ONE);
 });
