@@ -5,6 +5,6 @@ import { mountNotices } from './dom.js';
 import { shellView } from './views/shell.js';
 
 const app = new App();
-document.body.replaceChildren(shellView(app));
+document.querySelector('main').replaceWith(shellView(app));
 mountNotices();
 app.start();

@@ -64,7 +64,7 @@ class Messages {
     const place = this.#places.get(this.shown);
     const index = place && this.#log ? this.#log.messages.findIndex(({ uuid }) => uuid === place.uuid) : -1;
     this.#isStuck = index < 0;
-    this.#from = Math.max(0, index - STEP);
+    this.#from = index < 0 ? Infinity : Math.max(0, index - STEP);
     this.#render();
     if (index >= 0) this.#moveTo(place.uuid, place.bottom);
   }
@@ -102,10 +102,10 @@ class Messages {
     const log = this.#log;
     const messages = log?.messages ?? [];
     this.#renderState(log);
-    const first = this.#isStuck ? null : this.list.firstElementChild?.dataset.uuid;
+    const first = this.list.firstElementChild?.dataset.uuid;
     const found = first ? messages.findIndex(({ uuid }) => String(uuid) === first) : -1;
     if (found >= 0) this.#from += found - this.#firstIndex;
-    if (this.#isStuck) this.#from = messages.length - 2 * STEP;
+    if (this.#isStuck) this.#from = Math.max(messages.length - ROWS_MAX, Math.min(this.#from, messages.length - STEP));
     this.#from = Math.max(0, Math.min(this.#from, messages.length - 1));
     this.#firstIndex = this.#from;
     const to = this.#isStuck ? messages.length : Math.min(messages.length, this.#to(messages.length));
@@ -122,7 +122,8 @@ class Messages {
     this.down.textContent = this.#news ? t('news', { n: this.#news }) : t('to_newest');
     this.#hold();
     this.#read();
-    this.#fill();
+    // After what there is was painted.
+    requestAnimationFrame(() => setTimeout(() => this.#fill()));
   }
 
   #firstIndex = 0;
@@ -206,7 +207,7 @@ class Messages {
   #fill() {
     const { scrollTop, scrollHeight, clientHeight } = this.scroller;
     const log = this.#log;
-    if (!log?.loaded) return;
+    if (!log?.loaded || !this.list.isConnected) return;
     const isNearTop = scrollTop < NEAR_PX;
     const isNearEnd = scrollHeight - scrollTop - clientHeight < NEAR_PX;
     if (isNearTop && this.#from > 0) this.#move(-STEP);
