@@ -367,21 +367,31 @@ export const enter = async (page, client) => {
 
 export const ready = (page) => page.locator('.shell nav').first().waitFor({ state: 'attached' });
 
+/** Which of the two forms comes first depends on what is known of who comes. */
+export const showForm = async (page, wanted) => {
+  const submit = page.getByRole('button', { name: wanted, exact: true });
+  const other = page.getByRole('button', { name: wanted === 'Log in' ? 'I have an account' : 'New here? Create an account' });
+  await submit.or(other).first().waitFor();
+  if (!await submit.isVisible()) await other.click();
+  return submit;
+};
+
 /** As a newcomer does it. */
 export const register = async (page, server, name, password = name) => {
   await page.goto(server.url);
+  const submit = await showForm(page, 'Create account');
   await page.getByLabel('Name').fill(name);
   await page.getByLabel('Password').fill(password);
-  await page.getByRole('button', { name: 'Create account', exact: true }).click();
+  await submit.click();
   await ready(page);
 };
 
 export const logIn = async (page, name, password = name) => {
-  const other = page.getByRole('button', { name: 'I have an account' });
-  if (await other.isVisible()) await other.click();
+  const submit = await showForm(page, 'Log in');
   await page.getByLabel('Name').fill(name);
   await page.getByLabel('Password').fill(password);
-  await page.getByRole('button', { name: 'Log in', exact: true }).click();
+  await submit.click();
+  await submit.waitFor({ state: 'detached' });
   await ready(page);
 };
 

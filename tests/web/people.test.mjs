@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 
-import { enter, logIn, ready, register, shot, story, until } from './harness.mjs';
+import { enter, logIn, ready, register, shot, showForm, story, until } from './harness.mjs';
 import { png } from './png.mjs';
 
 const dialog = (page) => page.getByRole('dialog').last();
@@ -34,6 +34,7 @@ story('a newcomer registers, stays logged in over a reload, logs out and back in
   await shot(page, 'login');
 
   // Taken, wrong, right.
+  await showForm(page, 'Create account');
   await page.getByLabel('Name').fill('Ann');
   await page.getByLabel('Password').fill('x');
   await page.getByRole('button', { name: 'Create account', exact: true }).click();
