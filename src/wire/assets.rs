@@ -1,7 +1,7 @@
 //! The web client's files: compiled in, or read from a folder while somebody works on them
 //! (protocol section 9).
 //!
-//! *Memory:* nothing is made before a browser asks; then the files are packed once, and kept.
+//! *Memory:* nothing is made before a browser asks; then a file is packed once, and that is kept.
 
 use std::borrow::Cow;
 use std::fs;
@@ -74,7 +74,7 @@ static FILES: &[(&str, &[u8])] = files![
 #[derive(Debug, Default)]
 pub struct Assets {
     folder: Option<PathBuf>,
-    packed: OnceLock<Packed>,
+    compiled: OnceLock<Compiled>,
 }
 
 /// One file, as it may be sent.
@@ -84,31 +84,29 @@ pub struct Asset<'a> {
     pub content_type: &'static str,
     /// For `Cache-Control`.
     pub cache_control: &'static str,
-    /// For `ETag`; none where the file may be another one at the next request.
+    /// For `ETag`; none where the file may be another one at the next request, and comes as it is.
     pub etag: Option<String>,
-    /// Whether there is another form of it, for others.
-    pub varies: bool,
     /// Whether the body is gzip's (RFC 1952).
     pub is_gzip: bool,
     /// The body.
     pub body: Cow<'a, [u8]>,
 }
 
-/// The compiled files, made ready for sending.
+/// The compiled files, and the version that all of them together are.
 #[derive(Debug)]
-struct Packed {
+struct Compiled {
     version: String,
-    files: Vec<PackedFile>,
+    files: Vec<CompiledFile>,
 }
 
 #[derive(Debug)]
-struct PackedFile {
+struct CompiledFile {
     path: &'static str,
     content_type: &'static str,
     etag: String,
     body: Cow<'static, [u8]>,
     /// Where it is smaller.
-    gzip: Option<Vec<u8>>,
+    gzip: OnceLock<Option<Vec<u8>>>,
 }
 
 impl Assets {
@@ -116,14 +114,14 @@ impl Assets {
     pub fn in_folder(folder: &Path) -> io::Result<Self> {
         let folder = folder.canonicalize()?;
         fs::read_dir(&folder)?;
-        Ok(Self { folder: Some(folder), packed: OnceLock::new() })
+        Ok(Self { folder: Some(folder), compiled: OnceLock::new() })
     }
 
     /// What a path of the server stands for: `/`, or a file below `/web/VERSION/`.
     pub fn find(&self, path: &str, takes_gzip: bool) -> Option<Asset<'_>> {
         match &self.folder {
             Some(folder) => find_in_folder(folder, file_of(path, FOLDER_VERSION)?),
-            None => self.packed.get_or_init(Packed::new).find(path, takes_gzip),
+            None => self.compiled.get_or_init(Compiled::new).find(path, takes_gzip),
         }
     }
 }
@@ -167,7 +165,6 @@ fn find_in_folder(folder: &Path, file: &str) -> Option<Asset<'static>> {
         content_type,
         cache_control: "no-store",
         etag: None,
-        varies: false,
         is_gzip: false,
         body: Cow::Owned(body),
     })
@@ -177,7 +174,7 @@ fn with_version(document: &[u8], version: &str) -> Vec<u8> {
     String::from_utf8_lossy(document).replace(PLACEHOLDER, version).into_bytes()
 }
 
-impl Packed {
+impl Compiled {
     fn new() -> Self {
         let mut all = Context::new(&SHA256);
         for (path, body) in FILES {
@@ -190,12 +187,12 @@ impl Packed {
                 DOCUMENT => Cow::Owned(with_version(body, &version)),
                 _ => Cow::Borrowed(*body),
             };
-            Some(PackedFile {
+            Some(CompiledFile {
                 path,
                 content_type: content_type(path)?,
                 etag: hex(digest(&SHA256, &body).as_ref()),
-                gzip: gzip(&body).filter(|gzip| gzip.len() < body.len()),
                 body,
+                gzip: OnceLock::new(),
             })
         });
         let files = files.collect();
@@ -205,7 +202,7 @@ impl Packed {
     fn find(&self, path: &str, takes_gzip: bool) -> Option<Asset<'_>> {
         let path = file_of(path, &self.version)?;
         let file = self.files.iter().find(|file| file.path == path)?;
-        let gzip = file.gzip.as_deref().filter(|_| takes_gzip);
+        let gzip = if takes_gzip { file.gzip() } else { None };
         // RFC 9110 section 8.8.3: another form has another tag.
         let form = if gzip.is_some() { "-gzip" } else { "" };
         Some(Asset {
@@ -216,17 +213,24 @@ impl Packed {
                 _ => "public, max-age=31536000, immutable",
             },
             etag: Some(format!("\"{}{form}\"", file.etag)),
-            varies: file.gzip.is_some(),
             is_gzip: gzip.is_some(),
             body: Cow::Borrowed(gzip.unwrap_or(&file.body)),
         })
     }
 }
 
-fn gzip(body: &[u8]) -> Option<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-    encoder.write_all(body).ok()?;
-    encoder.finish().ok()
+impl CompiledFile {
+    /// Packed, where that is smaller. The first who asks for it waits for the packing.
+    fn gzip(&self) -> Option<&[u8]> {
+        let packed = self.gzip.get_or_init(|| {
+            let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+            encoder.write_all(&self.body).ok()?;
+            let mut gzip = encoder.finish().ok()?;
+            gzip.shrink_to_fit();
+            (gzip.len() < self.body.len()).then_some(gzip)
+        });
+        packed.as_deref()
+    }
 }
 
 /// The first 64 bits.

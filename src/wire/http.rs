@@ -236,14 +236,12 @@ pub fn encode_status(status: HttpStatus, manner: Manner) -> Vec<u8> {
 
 /// A file of the web client; 304 for who has it by one of the `known` tags.
 pub fn encode_asset(asset: &Asset<'_>, known: &str, manner: Manner) -> Vec<u8> {
-    let Asset { content_type, cache_control, etag, varies, is_gzip, body } = asset;
+    let Asset { content_type, cache_control, etag, is_gzip, body } = asset;
     let mut headers = format!("Cache-Control: {cache_control}\r\n");
-    let mut add = |name, value| write!(headers, "{name}: {value}\r\n").unwrap_or_default();
-    if *varies {
-        add("Vary", "Accept-Encoding");
-    }
+    let mut add = |name, value: &str| write!(headers, "{name}: {value}\r\n").unwrap_or_default();
     if let Some(etag) = etag {
         add("ETag", etag);
+        add("Vary", "Accept-Encoding");
         // RFC 9110 section 13.1.2: weak comparison.
         let mut tags = known.split(',').map(|tag| tag.trim().trim_start_matches("W/"));
         if tags.any(|tag| tag == etag || tag == "*") {

@@ -135,7 +135,7 @@ fn decode<'d>(
     (seen, None)
 }
 
-/// Packed once.
+/// Each file is packed once.
 static ASSETS: LazyLock<Assets> = LazyLock::new(Assets::default);
 
 /// The heads of HTTP requests, one after the other, and what the web client's files answer to them.
