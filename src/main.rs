@@ -157,7 +157,7 @@ fn parse_arguments(mut arguments: impl Iterator<Item = OsString>) -> Result<Orde
 
 fn parse_path(option: &str, argument: Option<OsString>) -> Result<PathBuf, StartupError> {
     let named = argument.filter(|path| !path.is_empty()).map(PathBuf::from);
-    named.ok_or_else(|| StartupError::new(option, "names no file"))
+    named.ok_or_else(|| StartupError::new(option, "names nothing"))
 }
 
 fn parse_number(option: &str, argument: Option<OsString>) -> Result<u32, StartupError> {
@@ -180,6 +180,12 @@ mod tests {
         };
         assert_eq!(order(&[]), run("config.json", false));
         assert_eq!(order(&["--scratch-db", "--config", "a/b.json"]), run("a/b.json", true));
+        let run_with = |assets: &str| {
+            let (config_file, assets) = ("a/b.json".into(), Some(assets.into()));
+            Ok(Order::Run { config_file, scratch_db: true, assets })
+        };
+        let with_assets = ["--config", "a/b.json", "--assets", "web", "--scratch-db"];
+        assert_eq!(order(&with_assets), run_with("web"));
         assert_eq!(order(&["--help"]), Ok(Order::Say(USAGE)));
         assert!(order(&["--config"]).is_err());
         assert!(order(&["serve"]).is_err());
@@ -203,7 +209,7 @@ mod tests {
         assert_eq!(order(&["invite", "--remove", "abc"]), errand(remove));
         assert_eq!(order(&["invites"]), errand(Errand::Invites));
         assert_eq!(order(&["backup", "a/b"]), errand(Errand::Backup { file: "a/b".into() }));
-        let wrong: [&[&str]; 17] = [
+        let wrong: [&[&str]; 23] = [
             &["backup"],
             &["backup", "a", "b"],
             &["invite", "abc"],
@@ -221,6 +227,12 @@ mod tests {
             &["audit", "--scratch-db"],
             &["why", "me"],
             &["--remove"],
+            &["--assets"],
+            &["--assets", ""],
+            &["--assets", "web", "--remove"],
+            &["check", "--assets", "web"],
+            &["invite", "--assets", "web"],
+            &["owner", "me", "--assets", "web"],
         ];
         for arguments in wrong {
             assert!(order(arguments).is_err(), "{arguments:?}");

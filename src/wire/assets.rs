@@ -4,8 +4,8 @@
 //! *Memory:* nothing is made before a browser asks; then a file is packed once, and that is kept.
 
 use std::borrow::Cow;
-use std::fs;
-use std::io::{self, Write};
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
 use std::path::{Component, Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -141,6 +141,7 @@ fn content_type(path: &str) -> Option<&'static str> {
         "css" => "text/css; charset=utf-8",
         "js" => "text/javascript; charset=utf-8",
         "json" => "application/json",
+        "webmanifest" => "application/manifest+json",
         "png" => "image/png",
         "svg" => "image/svg+xml",
         _ => return None,
@@ -148,18 +149,22 @@ fn content_type(path: &str) -> Option<&'static str> {
 }
 
 fn find_in_folder(folder: &Path, file: &str) -> Option<Asset<'static>> {
-    let content_type = content_type(file)?;
     let is_plain = |part: Component<'_>| matches!(part, Component::Normal(_));
     if !Path::new(file).components().all(is_plain) {
         return None;
     }
-    // A link may lead out of the folder all the same.
+    // A link may lead out of the folder all the same, or to what is no file for browsers.
     let path = folder.join(file).canonicalize().ok().filter(|path| path.starts_with(folder))?;
-    let metadata = fs::metadata(&path).ok()?;
-    if !metadata.is_file() || metadata.len() > FILE_BYTES_MAX {
+    let content_type = content_type(path.to_str()?)?;
+    // Of what is no file (a pipe, say) nothing is opened: that could wait for ever.
+    if !fs::metadata(&path).ok()?.is_file() {
         return None;
     }
-    let body = fs::read(path).ok()?;
+    let mut body = Vec::new();
+    File::open(path).ok()?.take(FILE_BYTES_MAX + 1).read_to_end(&mut body).ok()?;
+    if body.len() as u64 > FILE_BYTES_MAX {
+        return None;
+    }
     let body = if file == DOCUMENT { with_version(&body, FOLDER_VERSION) } else { body };
     Some(Asset {
         content_type,

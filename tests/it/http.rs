@@ -189,13 +189,23 @@ fn a_folder_is_served_as_it_is_and_nothing_beside_it() {
     fs::write(files.join("index.html"), "<script src=\"/web/@VERSION@/a.js\">").unwrap();
     fs::write(files.join("a.js"), "1").unwrap();
     fs::write(files.join("views/b.css"), "2").unwrap();
+    fs::write(files.join("app.webmanifest"), "{}").unwrap();
     fs::write(files.join("notes.txt"), "not for the web").unwrap();
+    fs::write(files.join("full.js"), vec![b' '; 1 << 20]).unwrap();
+    fs::write(files.join("large.js"), vec![b' '; (1 << 20) + 1]).unwrap();
     fs::write(folder.path().join("secret.js"), "3").unwrap();
     symlink(folder.path().join("secret.js"), files.join("link.js")).unwrap();
+    symlink(folder.path(), files.join("up")).unwrap();
+    symlink("notes.txt", files.join("notes.js")).unwrap();
+    symlink("a.js", files.join("inside.js")).unwrap();
     let server = Server::try_start(folder, &["--assets", "web"], Arc::default());
     let server = server.unwrap_or_else(|record| panic!("no server:\n{}", record.print()));
     assert_eq!(get(&server, "/").body, b"<script src=\"/web/dev/a.js\">");
     assert_eq!(get(&server, "/web/dev/views/b.css").body, b"2");
+    assert_eq!(get(&server, "/web/dev/inside.js").body, b"1");
+    assert_eq!(get(&server, "/web/dev/full.js").body.len(), 1 << 20);
+    let manifest = get(&server, "/web/dev/app.webmanifest");
+    assert_eq!(field(&manifest.head, "content-type"), Some("application/manifest+json"));
     let before = get(&server, "/web/dev/a.js");
     assert_eq!(
         (&before.body[..], field(&before.head, "cache-control")),
@@ -205,7 +215,10 @@ fn a_folder_is_served_as_it_is_and_nothing_beside_it() {
     assert_eq!(get(&server, "/web/dev/a.js").body, b"4");
     for path in [
         "notes.txt",
+        "notes.js",
+        "large.js",
         "link.js",
+        "up/secret.js",
         "../secret.js",
         "views/../../secret.js",
         "%2e%2e/secret.js",
