@@ -15,9 +15,10 @@ use crate::wire::{Decoder, Framing, Incoming, Violation};
 /// What an inbox keeps of its memory while it is empty.
 const INBOX_BYTES_KEPT: usize = 4096;
 
-/// How long a connection that speaks HTTP may be silent. A browser keeps six open, and an address
-/// has room for few (`max_connections_per_address`).
-const HTTP_IDLE_MAX: Duration = Duration::from_secs(15);
+/// How long a connection is kept for the next HTTP request. A browser opens six to load the client,
+/// within a second, and holds them as long as it may: with those of ten others, that is all that an
+/// address has (`max_connections_per_address`).
+const HTTP_IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Close codes of RFC 6455 section 7.4.1.
 const CLOSE_NORMAL: u16 = 1000;
@@ -81,9 +82,12 @@ impl Client<'_> {
         loop {
             match http::parse(&mut self.inbox) {
                 Ok(None) => {
-                    let idle_deadline = Instant::now() + HTTP_IDLE_MAX;
-                    let deadline = Some(deadline.min(idle_deadline));
-                    self.connection.receive(&mut self.inbox, deadline)?;
+                    // Whoever has begun a request is slow, not idle.
+                    let until = match self.inbox.is_empty() {
+                        true => deadline.min(Instant::now() + HTTP_IDLE_TIMEOUT),
+                        false => deadline,
+                    };
+                    self.connection.receive(&mut self.inbox, Some(until))?;
                 }
                 Ok(Some(Request::Upgrade(answer))) => {
                     self.reply(answer, Some(deadline))?;

@@ -4,12 +4,13 @@ use std::fs;
 use std::io::Read;
 use std::os::unix::fs::symlink;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::support::client::Framing;
 use crate::support::server::{Folder, Server, run};
-use crate::support::tls::Tls;
+use crate::support::tls::{End, Tls};
 
 /// An answer: its status, its head in lower case, its body.
 struct Answer {
@@ -151,32 +152,60 @@ fn who_takes_gzip_gets_the_same_packed() {
 }
 
 #[test]
+fn a_head_says_of_a_file_what_get_sends() {
+    let server = Server::start();
+    let main = path_of(&server, "main.js");
+    for (path, headers) in [("/", ""), ("/", "Accept-Encoding: gzip\r\n"), (&main[..], "")] {
+        let rest = format!(" {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n");
+        let (sent, said) =
+            (ask(&server, &format!("GET{rest}")), ask(&server, &format!("HEAD{rest}")));
+        assert_eq!(said.head, sent.head);
+        assert_eq!(field(&said.head, "content-length"), Some(&sent.body.len().to_string()[..]));
+    }
+}
+
+#[test]
 fn every_answer_says_what_a_browser_may_do_with_it() {
     let server = Server::start();
     let main = path_of(&server, "main.js");
+    let upgrade = "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n";
+    let end = " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n";
     let requests = [
-        "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".to_owned(),
-        format!("GET {main} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"),
-        "GET / HTTP/1.1\r\nHost: x\r\nIf-None-Match: *\r\nConnection: close\r\n\r\n".to_owned(),
-        "GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".to_owned(),
-        "GET /nothing HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".to_owned(),
-        "POST / HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(),
-        "hello\r\n\r\n".to_owned(),
+        (200, format!("GET /{end}\r\n")),
+        (200, format!("HEAD /{end}\r\n")),
+        (200, format!("GET {main}{end}Accept-Encoding: gzip\r\n\r\n")),
+        (200, format!("GET /health{end}\r\n")),
+        (304, format!("GET /{end}If-None-Match: *\r\n\r\n")),
+        (400, "hello\r\n\r\n".to_owned()),
+        (400, format!("{upgrade}\r\n")),
+        (404, format!("GET /nothing{end}\r\n")),
+        (405, format!("POST /{end}\r\n")),
+        (
+            426,
+            format!(
+                "{upgrade}Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 8\r\n\r\n"
+            ),
+        ),
+        (431, format!("GET /{end}X: {}\r\n\r\n", "x".repeat(16 << 10))),
     ];
-    for request in requests {
+    for (status, request) in requests {
         let answer = ask(&server, &request);
-        let has = |name: &str, value: &str| {
-            assert_eq!(field(&answer.head, name), Some(value), "{request}")
-        };
-        has("x-content-type-options", "nosniff");
-        has("referrer-policy", "no-referrer");
-        has("x-frame-options", "deny");
-        has("cross-origin-opener-policy", "same-origin");
-        let policy = field(&answer.head, "content-security-policy").unwrap();
-        for directive in ["default-src 'none'", "script-src 'self'", "frame-ancestors 'none'"] {
-            assert!(policy.split("; ").any(|part| part == directive), "{policy}");
+        assert_eq!(answer.status, status, "{request}");
+        for (name, value) in [
+            ("x-content-type-options", "nosniff"),
+            ("referrer-policy", "no-referrer"),
+            ("x-frame-options", "deny"),
+            ("cross-origin-opener-policy", "same-origin"),
+            ("cross-origin-resource-policy", "same-origin"),
+            (
+                "content-security-policy",
+                "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: \
+                 data: https:; connect-src 'self' wss:; base-uri 'none'; form-action 'none'; \
+                 frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
+            ),
+        ] {
+            assert_eq!(field(&answer.head, name), Some(value), "{status}: {request}");
         }
-        assert!(!policy.contains("unsafe"), "{policy}");
     }
 }
 
@@ -312,6 +341,40 @@ fn a_connection_is_kept_for_who_asks() {
     tls.write(b"alth HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     assert_eq!(read_answer(&mut tls, false).status, 200);
     assert!(tls.read_to_end().0.is_empty());
+}
+
+#[test]
+fn files_asked_for_in_one_piece_come_in_that_order() {
+    let server = Server::start();
+    let (main, base) = (path_of(&server, "main.js"), path_of(&server, "style/base.css"));
+    let (script, style) = (get(&server, &main).body, get(&server, &base).body);
+    let mut tls = Tls::connect(server.address);
+    let request = |path: &str, headers: &str| {
+        format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: keep-alive\r\n{headers}\r\n")
+    };
+    let known = "If-None-Match: *\r\n";
+    tls.write([request(&base, ""), request(&main, known), request(&main, "")].concat().as_bytes());
+    assert_eq!(read_answer(&mut tls, false).body, style);
+    assert_eq!(read_answer(&mut tls, false).status, 304);
+    assert_eq!(read_answer(&mut tls, false).body, script);
+}
+
+#[test]
+fn a_connection_is_kept_five_seconds_for_the_next_request() {
+    let server = Server::start();
+    let mut tls = Tls::connect(server.address);
+    let mut slow = Tls::connect(server.address);
+    let request = "GET / HTTP/1.1\r\nHost: x\r\nConnection: keep-alive\r\n\r\n";
+    let begun = Instant::now();
+    tls.write(request.as_bytes());
+    slow.write(format!("{request}GET /hea").as_bytes());
+    assert_eq!(read_answer(&mut tls, false).status, 200);
+    assert_eq!(read_answer(&mut slow, false).status, 200);
+    assert_eq!(tls.read_to_end(), (Vec::new(), End::CloseNotify));
+    assert!(begun.elapsed() >= Duration::from_secs(5));
+    // Who has begun to ask is let finish.
+    slow.write(b"lth HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_eq!(read_answer(&mut slow, false).status, 200);
 }
 
 #[test]
