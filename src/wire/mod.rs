@@ -1,5 +1,5 @@
 //! Bytes to the text of one request and back: lines, WebSocket, and the head of an HTTP
-//! request. No I/O.
+//! request; what a browser gets. No I/O, but for the folder of `--assets`.
 
 pub mod assets;
 pub mod http;
