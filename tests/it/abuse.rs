@@ -488,8 +488,6 @@ fn one_who_reads_the_log_too_slowly_holds_up_nobody() {
     database.execute_batch(&fault).unwrap();
     drop(database);
     let mut process = command(&folder, &[]).spawn().unwrap();
-    // Two such lines fill it.
-    fcntl_setpipe_size(process.stderr.as_ref().unwrap(), 4096).unwrap();
     let mut log = BufReader::new(process.stderr.take().unwrap());
     let address = loop {
         let mut line = String::new();
@@ -498,6 +496,9 @@ fn one_who_reads_the_log_too_slowly_holds_up_nobody() {
             break address.trim().parse().unwrap();
         }
     };
+    // Two such lines fill it. Not before: one line that was not read yet fills it then, and the
+    // line that this test waits for would be dropped.
+    fcntl_setpipe_size(log.get_ref(), 4096).unwrap();
     let mut alice = Client::connect(address, "alice", Framing::Lines, &Arc::default());
     alice.enter("register");
     let channel = alice.general();
