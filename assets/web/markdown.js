@@ -56,8 +56,12 @@ const parseBlock = (lines, at, known, depth) => {
     const inner = lines.slice(at, end).map((line) => line.replace(/^> ?/, ''));
     return [{ type: 'quote', children: parseBlocks(inner, known, depth + 1) }, end];
   }
-  if (LIST_ITEM.test(lines[at])) {
-    const end = run((line) => LIST_ITEM.test(line));
+  const first = LIST_ITEM.exec(lines[at]);
+  if (first) {
+    const end = run((line) => {
+      const item = LIST_ITEM.exec(line);
+      return item && (item[1].length > first[1].length || Boolean(item[2]) === Boolean(first[2]));
+    });
     return [parseList(lines.slice(at, end).map((line) => LIST_ITEM.exec(line)), known), end];
   }
   return [null];
@@ -200,7 +204,7 @@ class Inline {
   url() {
     if (this.open['['] || /[\p{L}\p{N}]/u.test(this.text[this.at - 1] ?? '')) return false;
     URL_HERE.lastIndex = this.at;
-    const found = URL_HERE.exec(this.text)?.[0].replace(/[.,;:!?'*_~\]]+$/, '');
+    const found = withoutEnd(URL_HERE.exec(this.text)?.[0] ?? '');
     if (!found) return false;
     const url = found.endsWith(')') && !found.includes('(') ? found.slice(0, -1) : found;
     return this.take(url.length, () => this.push(URL.canParse(url) ? { type: 'link', url, children: [url] } : url));
@@ -217,6 +221,13 @@ class Inline {
     return Boolean(name) && this.known.hasEmoji(name) && this.take(whole.length, () => this.push({ type: 'emoji', name }));
   }
 }
+
+/** What ends a sentence ends no URL. No pattern with a `$`: it would begin anew at each of many dots. */
+const withoutEnd = (url) => {
+  let end = url.length;
+  while (".,;:!?'*_~]".includes(url[end - 1] ?? ' ')) end--;
+  return url.slice(0, end);
+};
 
 const parseInline = (text, known) => new Inline(text, known).run();
 

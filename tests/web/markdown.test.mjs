@@ -43,6 +43,7 @@ const CASES = {
   '> > a': 'quote(quote(a))',
   '- a\n- b': 'list(item(a)item(b))',
   '1. a\n2. b': 'list(item(a)item(b))',
+  '- a\n1. b': 'list(item(a))\nlist(item(b))',
   '- a\n  - b\n- c': 'list(item(alist(item(b)))item(c))',
   '# no heading': '# no heading',
   'a\nb': 'a\nb',
@@ -55,6 +56,7 @@ const CASES = {
   '[a](//b.example)': '[a](//b.example)',
   '[a] (https://b.example/)': '[a] (link(https://b.example/|https://b.example/))',
   'see https://b.example/x.': 'see link(https://b.example/x|https://b.example/x).',
+  'see https://b.example/..a...': 'see link(https://b.example/..a|https://b.example/..a)...',
   'https://%': 'https://%',
   'https://[': 'https://[',
   '[a](https://%)': '[a](https://%)',
@@ -88,9 +90,10 @@ test('no text takes longer than its length, or nests without an end', () => {
     return user / 1e3;
   };
   const best = (text) => Math.min(...Array.from({ length: 4 }, () => time(text)));
-  for (const seed of seeds) {
-    const text = seed.repeat(Math.ceil(16384 / seed.length));
-    const [once, fourTimes] = [best(text), best(text.repeat(4))];
+  const repeated = (seed) => (length) => seed.repeat(Math.ceil(length / seed.length));
+  const texts = [...seeds.map((seed) => [seed, repeated(seed)]), ['a URL of dots', (length) => `https://a${'.'.repeat(length)}a`]];
+  for (const [seed, make] of texts) {
+    const [once, fourTimes] = [best(make(16384)), best(make(4 * 16384))];
     assert.ok(once < 100, `${JSON.stringify(seed)}: ${once} ms`);
     assert.ok(fourTimes < 100 || fourTimes < once * 10, `${JSON.stringify(seed)}: ${once} ms, four times as much: ${fourTimes} ms`);
   }
