@@ -11,6 +11,7 @@ const TAGS = { text: 'div.text', quote: 'blockquote', list: 'ul', item: 'li', st
 export const rich = (app, content) => {
   const community = app.current;
   const pictures = [];
+  let hidden = 0; // spoilers around: what they hide is not shown below
   const known = { findMember: (text, at) => community.findMemberAt(text, at), hasEmoji: (name) => community.emoji.has(name) };
   const draw = (node) => {
     if (typeof node === 'string') return node;
@@ -18,14 +19,19 @@ export const rich = (app, content) => {
     switch (node.type) {
       case 'code': return h('code', node.text);
       case 'block': return h('pre', { tabindex: '0' }, h('code', node.text));
-      case 'spoiler': return spoiler(children());
+      case 'spoiler': {
+        hidden++;
+        const inner = children();
+        hidden--;
+        return spoiler(inner);
+      }
       case 'list': return node.start === null ? h('ul', children()) : h('ol', { start: node.start }, children());
       case 'emoji': return emoji(community, node.name);
       case 'mention': return h('button.mention', {
         type: 'button', class: node.uuid === community.me ? 'me' : '', onclick: () => openProfile(app, node.uuid),
       }, `@${node.name}`);
       case 'link':
-        if (isPicture(node.url)) pictures.push(node.url);
+        if (isPicture(node.url) && !hidden) pictures.push(node.url);
         return link(node.url, children());
       default: return h(TAGS[node.type], { dir: node.type === 'text' ? 'auto' : null }, children());
     }
@@ -37,9 +43,15 @@ export const rich = (app, content) => {
 /** Whatever it says, where it leads is told. */
 const link = (url, children) => {
   const anchor = h('a', { href: url, target: '_blank', rel: 'noopener noreferrer nofollow', title: url }, children);
-  const said = /^(?:https?:\/\/)?([\p{L}\p{N}-]+(?:\.[\p{L}\p{N}-]+)+)/iu.exec(anchor.textContent.trim())?.[1];
   const { host, hostname } = new URL(url);
-  return said && said.toLowerCase() !== hostname ? [anchor, ` (${host || url})`] : anchor;
+  return hostsIn(anchor.textContent).some((said) => said !== hostname) ? [anchor, ` (${host || url})`] : anchor;
+};
+
+/** What looks like a host: of a URL its own alone. Letters that cannot be seen, and dots of other widths, hide none. */
+const hostsIn = (text) => {
+  const plain = text.normalize('NFKC').replace(/\p{Cf}/gu, '').replaceAll('\u3002', '.').toLowerCase().trim();
+  const hosts = [...plain.matchAll(/[\p{L}\p{N}-]+(?:\.[\p{L}\p{N}-]+)+/gu)].map(([said]) => said);
+  return /^https?:\/\//.test(plain) ? hosts.slice(0, 1) : hosts;
 };
 
 const spoiler = (children) => {
