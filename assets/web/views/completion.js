@@ -75,10 +75,18 @@ const find = (app, { value, selectionStart }) => {
   return members.map((member) => ({ from, text: `@${member.name}`, picture: avatar(app, member, 20) }));
 };
 
-/** Those that begin so before those that hold it; in between by `order`. */
-const best = (all, word, nameOf, order = () => 0) => all
-  .filter((one) => nameOf(one).includes(word))
-  .map((one) => [order(one) + (nameOf(one).startsWith(word) ? 0 : 2), one])
-  .sort(([a, one], [b, other]) => a - b || nameOf(one).localeCompare(nameOf(other)))
-  .slice(0, OFFERED_MAX)
-  .map(([, one]) => one);
+/** Those that begin so before those that hold it; in between by `order`. Only the few best are kept in order. */
+const best = (all, word, nameOf, order = () => 0) => {
+  const kept = [];
+  for (const one of all) {
+    const name = nameOf(one);
+    const at = name.indexOf(word);
+    if (at < 0) continue;
+    const entry = { one, name, rank: order(one) + (at ? 2 : 0) };
+    const place = kept.findIndex((other) => entry.rank < other.rank || (entry.rank === other.rank && name < other.name));
+    if (place < 0 && kept.length >= OFFERED_MAX) continue;
+    kept.splice(place < 0 ? kept.length : place, 0, entry);
+    kept.length = Math.min(kept.length, OFFERED_MAX);
+  }
+  return kept.map(({ one }) => one);
+};
