@@ -5,6 +5,7 @@ import { refusalText, t } from '../text.js';
 import { completion } from './completion.js';
 import { emoji } from './rich.js';
 
+const IME_KEY = 229; // Safari says so instead of `isComposing` for the key that ends it
 const isTouch = () => matchMedia('(pointer: coarse)').matches;
 const bytes = (text) => new TextEncoder().encode(text).length;
 
@@ -17,7 +18,7 @@ export const composerView = (app, signal) => {
   const send = iconButton('send', t('send'), () => submit());
   const note = h('p.hint', { hidden: true });
   const element = h('form.composer', { onsubmit: (event) => event.preventDefault() },
-    offers.list, about, note, h('div.line', input, counter, smile, send));
+    offers.list, about, note, h('div.line', input, smile, send), counter);
   let shown = null; // the channel whose draft stands here
 
   const insert = (text) => {
@@ -103,7 +104,7 @@ export const composerView = (app, signal) => {
 
   input.addEventListener('input', changed);
   input.addEventListener('keydown', (event) => {
-    if (offers.handle(event) || event.isComposing) return;
+    if (event.keyCode === IME_KEY || offers.handle(event) || event.isComposing) return;
     if (event.key === 'Escape') app.compose({});
     else if (event.key === 'ArrowUp' && !input.value) editLast();
     else if (event.key === 'Enter' && !event.shiftKey && !isTouch()) submit();
