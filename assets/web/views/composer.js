@@ -30,7 +30,7 @@ export const composerView = (app, signal) => {
     if (shown && !app.composing.edit) app.current.setDraft(shown, input.value);
     const max = app.current.maxMessageBytes;
     const length = bytes(input.value);
-    counter.textContent = length > 0.8 * max ? t('bytes_left', { left: max - length }) : '';
+    counter.textContent = length > max ? t('too_long') : length > 0.8 * max ? t('bytes_left', { left: max - length }) : '';
     counter.classList.toggle('error', length > max);
     grow();
   };
@@ -84,15 +84,17 @@ export const composerView = (app, signal) => {
     const message = app.current.logs.get(shown)?.find(reply ?? edit);
     about.hidden = !message;
     if (!message) return void (element.classList.contains('editing') && endEdit());
-    const { name } = app.current.member(message.author_uuid);
-    replace(about, h('span.name', edit ? t('editing') : t('replying', { name, text: message.content.slice(0, 80) })),
+    const author = app.current.member(message.author_uuid).name;
+    replace(about, h('span.name', edit ? t('editing') : t('replying', { name: author, text: message.content.slice(0, 80) })),
       iconButton('close', t('cancel'), () => app.compose({})));
     element.classList.toggle('editing', Boolean(edit));
+    name(send, t(edit ? 'save' : 'send'));
     if (edit) fill(message.content);
     input.focus();
   };
   const endEdit = () => {
     element.classList.remove('editing');
+    name(send, t('send'));
     fill(app.current.typingDraft(shown));
     input.focus();
   };
@@ -118,6 +120,10 @@ export const composerView = (app, signal) => {
   render();
   renderChannel(); // after it: what is disabled takes no focus
   return element;
+};
+
+const name = (button, text) => {
+  for (const attribute of ['aria-label', 'title']) button.setAttribute(attribute, text);
 };
 
 const openEmoji = (app, insert) => {
