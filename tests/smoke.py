@@ -6,6 +6,7 @@ usage: smoke.py BINARY
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import ssl
@@ -127,7 +128,8 @@ def smoke(binary, folder, log):
     with Server(binary, folder, log) as server:
         tls = ssl.create_default_context(cafile=folder / "cert.pem")
         assert (folder / "key.pem").stat().st_mode & 0o077 == 0, "others may read key.pem"
-        assert "Aster Server" in get(server, tls, "/"), "the page does not name the server"
+        (script,) = re.findall(r'<script type="module" src="([^"]+)"', get(server, tls, "/"))
+        assert "import" in get(server, tls, script), "the web client's script is none"
         assert json.loads(get(server, tls, "/health")) == {"status": "ok"}
         alice = Client(server, tls)
         alice.ask("register", uname="alice", passwd="wonderland")
