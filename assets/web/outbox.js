@@ -109,7 +109,9 @@ export class Outbox {
       store(this.#key(entry), null);
       Object.assign(entry, { nonce: freshNonce(), date: Math.floor(Date.now() / 1000) });
     }
-    Object.assign(entry, { state: 'waiting', status: null });
+    // What it answered may be gone: then it stands by itself.
+    const reply = entry.status === 404 ? null : entry.reply;
+    Object.assign(entry, { state: 'waiting', status: null, reply });
     this.#changed(entry);
     this.run();
   }
