@@ -121,7 +121,7 @@ export class Log {
 
   async #history(fields) {
     const { data } = await this.#community.request('history', { channel: this.#channel, ...fields });
-    return data;
+    return data.map(sound);
   }
 
   #set(messages) {
@@ -133,9 +133,9 @@ export class Log {
   insert(message) {
     this.#apply(() => {
       if (this.#byUuid.has(message.uuid)) return;
-      this.messages.push(message);
-      this.#byUuid.set(message.uuid, message);
-      this.#tell('new', message);
+      this.messages.push(sound(message));
+      this.#byUuid.set(message.uuid, this.newest);
+      this.#tell('new', this.newest);
     });
   }
 
@@ -191,3 +191,6 @@ export class Log {
     this.#community.tell('messages', { channel: this.#channel, kind, message });
   }
 }
+
+/** What another server sends may be anything. */
+const sound = (message) => ({ ...message, content: String(message.content) });

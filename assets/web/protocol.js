@@ -52,7 +52,15 @@ export class Connection extends EventTarget {
     }
     this.#socket = socket;
     this.#timer = setTimeout(() => this.#drop(socket), OPENING_MS_MAX);
-    socket.onmessage = ({ data }) => this.#receive(JSON.parse(data));
+    socket.onmessage = ({ data }) => {
+      let packet;
+      try {
+        packet = JSON.parse(data);
+      } catch {
+        return this.#drop(socket); // no Aster server
+      }
+      this.#receive(packet);
+    };
     socket.onclose = () => this.#drop(socket);
   }
 

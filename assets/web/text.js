@@ -37,7 +37,9 @@ export const refusalText = (problem, kind) => {
 
 /** Past this no calendar goes, though a ban may. */
 const SECONDS_MAX = 8.64e12;
-const format = (seconds, options) => new Intl.DateTimeFormat(locale, options).format(Math.min(seconds, SECONDS_MAX) * 1000);
+const moment = (seconds) => new Date(Math.min(Number(seconds) || 0, SECONDS_MAX) * 1000);
+const format = (seconds, options) => new Intl.DateTimeFormat(locale, options).format(moment(seconds));
+export const iso = (seconds) => moment(seconds).toISOString();
 export const time = (seconds) => format(seconds, { hour: '2-digit', minute: '2-digit' });
 export const day = (seconds) => format(seconds, { dateStyle: 'full' });
 export const dateTime = (seconds) => format(seconds, { dateStyle: 'medium', timeStyle: 'short' });

@@ -2,7 +2,7 @@
 
 import { ask, h, icon, iconButton, say } from '../dom.js';
 import { avatar } from '../picture.js';
-import { dateTime, day, refusalText, t, time } from '../text.js';
+import { dateTime, day, iso, refusalText, t, time } from '../text.js';
 import { openProfile } from './profile.js';
 import { rich } from './rich.js';
 
@@ -40,7 +40,7 @@ export const messageRow = (app, { message, author, replied, isGrouped, day: dayT
   const name = h('button.quiet.author', { type: 'button', dir: 'auto', onclick: () => openProfile(app, author.uuid) }, author.name);
   const colour = app.current.colour(author);
   if (colour) name.style.setProperty('--colour', colour);
-  const stamp = h('time', { title: dateTime(message.date), datetime: new Date(message.date * 1000).toISOString() }, time(message.date));
+  const stamp = h('time', { title: dateTime(message.date), datetime: iso(message.date) }, time(message.date));
   return h('li', {
     tabindex: '-1', dataset: { uuid: message.uuid ?? '' },
     class: [isGrouped ? 'grouped' : 'first', isMention ? 'mentions' : '', message.state ?? ''].join(' '),
