@@ -394,9 +394,12 @@ export class Community extends EventTarget {
 
   async #countMentions(channel) {
     const others = await this.#othersIn(channel, this.unread.get(channel).count);
-    const mentions = others.filter(({ content }) => this.isMention(content)).length;
     const { count } = this.unread.get(channel) ?? {};
-    if (count) this.unread.set(channel, { count, mentions });
+    if (count) this.unread.set(channel, { count, mentions: this.#mentionsAmong(others) });
+  }
+
+  #mentionsAmong(messages) {
+    return messages.filter(({ content }) => this.isMention(content)).length;
   }
 
   async #othersIn(channel, num) {
@@ -414,7 +417,7 @@ export class Community extends EventTarget {
       const others = await this.#othersIn(uuid, COUNTED);
       const empty = this.#load('empty', []);
       if (!others.length) this.#store('empty', [...new Set([...empty, uuid])]);
-      else if (empty.includes(uuid)) this.unread.set(uuid, { count: others.length, mentions: 0 });
+      else if (empty.includes(uuid)) this.unread.set(uuid, { count: others.length, mentions: this.#mentionsAmong(others) });
       else await this.request('mark_as_read', { message: others.at(-1).uuid });
     }
   }
