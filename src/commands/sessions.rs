@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::commands::{Answer, NoFields, Request, Session, allow};
 use crate::error::Refusal;
 use crate::id::{MemberId, SessionId, now_s};
+use crate::log;
 use crate::protocol::packet::Nothing;
 use crate::protocol::{LastingLogin, SessionName, SessionToken};
 use crate::store::Whose;
@@ -54,7 +55,11 @@ pub(super) fn login_by_token(
         return Err(Refusal::Forbidden);
     }
     if found.is_stale {
-        session.write(move |tx, _| tx.update_last_used(found.uuid))?;
+        // A full disk keeps nobody out; the next login tries again.
+        let noted = session.write(move |tx, _| tx.update_last_used(found.uuid));
+        if let Err(Refusal::Internal(cause)) = noted {
+            log::fault(format_args!("the last use of a session is not noted: {cause}"));
+        }
     }
     Ok(found.member)
 }

@@ -126,3 +126,19 @@ fn what_nobody_used_for_long_is_gone_and_what_is_used_says_so() {
         database.query_row("SELECT count(*) FROM sessions", [], |row| row.get(0)).unwrap();
     assert_eq!(rows, 2);
 }
+
+#[test]
+fn a_full_disk_keeps_nobody_with_a_token_out() {
+    let server = Server::start();
+    let mut alice = server.member("alice");
+    let (session, token) = create_session(&mut alice);
+    let database = Connection::open(server.folder.path().join("aster.db")).unwrap();
+    let sql = "UPDATE sessions SET last_used = last_used - 3600 WHERE uuid = ?1";
+    database.execute(sql, [session]).unwrap();
+    drop(database);
+    server.limit_file_bytes(Some(0));
+    let (status, mut again) = try_token(&server, &token, Framing::Lines);
+    assert_eq!(status, 200);
+    assert_eq!(sessions(&mut again).len(), 1);
+    server.limit_file_bytes(None);
+}
