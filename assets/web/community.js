@@ -191,6 +191,7 @@ export class Community extends EventTarget {
   /** Ends the session here, and forgets what this browser keeps of the server. */
   async logout() {
     const { session } = this;
+    this.outbox.close();
     forget(this.address);
     if (session) await this.request('delete_session', { session: session.session }).catch(() => {});
     this.close();
@@ -199,6 +200,7 @@ export class Community extends EventTarget {
   }
 
   #reset() {
+    this.outbox.close();
     this.outbox = new Outbox(this);
     this.me = this.channel = null;
     for (const kept of [this.members, this.online, this.logs, this.unread, this.#marked]) kept.clear();

@@ -15,6 +15,7 @@ const RETRY_MS = 5000;
 export class Outbox {
   #community;
   #isRunning = false;
+  #isClosed = false;
 
   constructor(community) {
     this.#community = community;
@@ -32,6 +33,11 @@ export class Outbox {
     this.run();
   }
 
+  /** Its member has left: whatever is still on its way is not theirs who comes next. */
+  close() {
+    this.#isClosed = true;
+  }
+
   /** Sends what waits, one after the other, while there is a connection. */
   async run() {
     if (this.#isRunning) return;
@@ -44,7 +50,7 @@ export class Outbox {
   }
 
   #next() {
-    return this.#community.state === 'ready' && this.entries.find(({ state }) => state === 'waiting');
+    return !this.#isClosed && this.#community.state === 'ready' && this.entries.find(({ state }) => state === 'waiting');
   }
 
   async #send(entry) {
@@ -137,6 +143,7 @@ export class Outbox {
   }
 
   #changed(entry) {
+    if (this.#isClosed) return;
     store(this.#key(entry), entry.state === 'sent' ? null : entry);
     this.#community.tell('messages', { channel: entry.channel, kind: 'pending' });
   }

@@ -63,6 +63,34 @@ story('killed while messages are on their way: each arrives once, in order, also
   assert.ok(!(await page.evaluate(() => Object.keys(localStorage).some((key) => key.startsWith('aster.outbox')))), 'nothing is left to be sent');
 });
 
+story('what waits or was refused stays in view, however much was said before', async (stage) => {
+  const server = await stage.server();
+  const owner = await stage.owner(server);
+  const ann = await stage.member(server, 'Ann');
+  const { uuid } = await owner.channel('general');
+  for (let n = 1; n <= 300; n++) await owner.send(uuid, `said ${n}`);
+  const page = await stage.pageOf(ann);
+  await row(page, 'said 300').waitFor();
+  await server.end('SIGKILL');
+  await page.getByText(/Next try in/).waitFor();
+  await say(page, 'kept in view');
+  await row(page, 'kept in view').getByText(/Not sent yet/).waitFor();
+  await server.run();
+  const again = await server.client();
+  await again.ask('login', { uname: 'Olive', passwd: 'Olive' });
+  await again.ask('update_channel', { uuid, permissions: { [`user:${ann.uuid}`]: [0, 2 << 2, 0] } });
+  const refused = row(page, 'kept in view');
+  await refused.getByRole('button', { name: 'Discard' }).waitFor();
+  // Shown anew, more rows are drawn before those that were drawn first.
+  await again.ask('create_channel', { name: 'tea' });
+  await openChannel(page, 'tea');
+  await openChannel(page, 'general');
+  await until('the window has grown', async () => await page.getByRole('main').locator('ol.list > li').count() > 100);
+  assert.equal(await refused.count(), 1);
+  await refused.getByRole('button', { name: 'Discard' }).click();
+  await refused.waitFor({ state: 'detached' });
+});
+
 story('a message that the server refuses says why, and can be sent again or thrown away', async (stage) => {
   const server = await stage.server();
   const owner = await stage.owner(server);

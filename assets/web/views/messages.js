@@ -18,7 +18,9 @@ export const messagesView = (app, signal) => new Messages(app, signal).element;
 class Messages {
   #places = new Map(); // channel uuid -> the anchor there, unless that was the end
   #rows = new Map(); // key -> {signature, element}
-  #from = 0;
+  #from = 0; // the window: places in the log, of the first row and behind the last
+  #end = 0;
+  #firstIndex = 0; // what `#from` was when the rows were drawn
   #isStuck = true; // to the newest
   #anchor = null; // {element, uuid, bottom}: what must not move
   #news = 0;
@@ -107,29 +109,28 @@ class Messages {
     if (found >= 0) this.#from += found - this.#firstIndex;
     if (this.#isStuck) this.#from = Math.max(messages.length - ROWS_MAX, Math.min(this.#from, messages.length - STEP));
     this.#from = Math.max(0, Math.min(this.#from, messages.length - 1));
-    this.#firstIndex = this.#from;
-    const to = this.#isStuck ? messages.length : Math.min(messages.length, this.#to(messages.length));
-    const rows = messages.slice(this.#from, to).map((message, index) => describe(this.app, log, message, messages[this.#from + index - 1]));
-    if (to === messages.length) {
-      for (const entry of log?.pending ?? []) {
-        const pending = { ...entry, author_uuid: this.app.current.me, channel_uuid: entry.channel };
-        rows.push(describe(this.app, log, pending, rows.at(-1)?.message));
-      }
-    }
-    this.end = to;
-    this.#draw(rows);
+    this.#drawTo(this.#isStuck ? messages.length : this.#from + Math.min(ROWS_MAX, Math.max(this.#end - this.#firstIndex, STEP * 2)));
     this.down.hidden = this.#isStuck;
     this.down.textContent = this.#news ? t('news', { n: this.#news }) : t('to_newest');
-    this.#hold();
     this.#read();
     // After what there is was painted.
     requestAnimationFrame(() => setTimeout(() => this.#fill()));
   }
 
-  #firstIndex = 0;
-
-  #to(length) {
-    return this.#from + Math.min(ROWS_MAX, Math.max(this.list.childElementCount, STEP * 2), length);
+  /** Draws the rows from `#from` on to this one, and behind the newest what is not sent yet. */
+  #drawTo(to) {
+    const log = this.#log;
+    const messages = log?.messages ?? [];
+    this.#firstIndex = this.#from;
+    this.#end = Math.min(to, messages.length);
+    const rows = messages.slice(this.#from, this.#end)
+      .map((message, index) => describe(this.app, log, message, messages[this.#from + index - 1]));
+    for (const entry of this.#end === messages.length && log ? log.pending : []) {
+      const pending = { ...entry, author_uuid: this.app.current.me, channel_uuid: entry.channel };
+      rows.push(describe(this.app, log, pending, rows.at(-1)?.message));
+    }
+    this.#draw(rows);
+    this.#hold();
   }
 
   /** Makes the list show these rows; those that look the same stay. */
@@ -195,7 +196,7 @@ class Messages {
     const log = this.#log;
     const left = scrollHeight - scrollTop - clientHeight;
     const wasStuck = this.#isStuck;
-    this.#isStuck = left < BOTTOM_PX && this.end === (log?.messages.length ?? 0);
+    this.#isStuck = left < BOTTOM_PX && this.#end === (log?.messages.length ?? 0);
     if (this.#isStuck) this.#news = 0;
     this.#note();
     this.#fill();
@@ -211,33 +212,15 @@ class Messages {
     const isNearTop = scrollTop < NEAR_PX;
     const isNearEnd = scrollHeight - scrollTop - clientHeight < NEAR_PX;
     if (isNearTop && this.#from > 0) this.#move(-STEP);
-    else if (isNearEnd && this.end < log.messages.length) this.#move(STEP);
+    else if (isNearEnd && this.#end < log.messages.length) this.#move(STEP);
     else if (isNearTop && !log.complete && !log.failed) log.loadOlder();
   }
 
   /** Moves the window, by adding rows at one end and dropping those far from the other. */
   #move(by) {
-    const rows = this.list.childElementCount;
-    if (by < 0) {
-      this.#from = Math.max(0, this.#from + by);
-      this.#firstIndex = this.#from; // nothing was inserted before
-      this.#renderFrom(Math.min(ROWS_MAX, rows - by));
-    } else {
-      const to = this.end + by;
-      this.#from = Math.max(this.#from, to - ROWS_MAX);
-      this.#renderFrom(to - this.#from);
-    }
-  }
-
-  #renderFrom(count) {
-    const log = this.#log;
-    const { messages } = log;
-    const to = Math.min(messages.length, this.#from + count);
-    const rows = messages.slice(this.#from, to).map((message, index) => describe(this.app, log, message, messages[this.#from + index - 1]));
-    this.end = to;
-    this.#firstIndex = this.#from;
-    this.#draw(rows);
-    this.#hold();
+    const to = by < 0 ? this.#end : this.#end + by;
+    this.#from = by < 0 ? Math.max(0, this.#from + by) : Math.max(this.#from, to - ROWS_MAX);
+    this.#drawTo(Math.min(to, this.#from + ROWS_MAX));
   }
 
   /** Notes what stands at the top of the view. */
@@ -293,7 +276,7 @@ class Messages {
     if (!message) return;
     this.#isStuck = false;
     this.#from = Math.max(0, log.messages.indexOf(message) - STEP);
-    this.#renderFrom(2 * STEP);
+    this.#drawTo(this.#from + 2 * STEP);
     const row = this.#moveTo(uuid, this.scroller.clientHeight / 3);
     row?.classList.add('found');
     setTimeout(() => row?.classList.remove('found'), FOUND_MS);
