@@ -16,225 +16,225 @@ const addressOf = ({ ip, port }) => (ip.includes(':') && !ip.startsWith('[') ? `
  * member (protocol section 4, "Sync"). Events of the server that is shown are sent on from here.
  */
 export class App extends EventTarget {
-  #listed = []; // as the home server keeps them
-  communities = [];
-  current = null;
-  composing = { reply: null, edit: null };
-  pane = 'channels';
-  settings = { ...SETTINGS, ...load('settings', {}) };
+	#listed = []; // as the home server keeps them
+	communities = [];
+	current = null;
+	composing = { reply: null, edit: null };
+	pane = 'channels';
+	settings = { ...SETTINGS, ...load('settings', {}) };
 
-  constructor() {
-    super();
-    useLanguage(this.settings.language);
-    this.#applyTheme();
-    this.home = this.#take(new Community(homeAddress(), { isHome: true }));
-    this.current = this.home;
-    this.#show(load('servers', []));
-    this.home.addEventListener('state', () => this.#homeChanged());
-  }
+	constructor() {
+		super();
+		useLanguage(this.settings.language);
+		this.#applyTheme();
+		this.home = this.#take(new Community(homeAddress(), { isHome: true }));
+		this.current = this.home;
+		this.#show(load('servers', []));
+		this.home.addEventListener('state', () => this.#homeChanged());
+	}
 
-  start() {
-    this.home.connect();
-    addEventListener('online', () => this.nudge());
-    document.addEventListener('visibilitychange', () => document.hidden || this.nudge());
-    addEventListener('popstate', ({ state }) => this.#setPane(state?.pane ?? 'channels'));
-  }
+	start() {
+		this.home.connect();
+		addEventListener('online', () => this.nudge());
+		document.addEventListener('visibilitychange', () => document.hidden || this.nudge());
+		addEventListener('popstate', ({ state }) => this.#setPane(state?.pane ?? 'channels'));
+	}
 
-  nudge() {
-    for (const community of this.communities) community.nudge();
-  }
+	nudge() {
+		for (const community of this.communities) community.nudge();
+	}
 
-  tell(name, detail) {
-    this.dispatchEvent(new CustomEvent(name, { detail }));
-  }
+	tell(name, detail) {
+		this.dispatchEvent(new CustomEvent(name, { detail }));
+	}
 
-  // Servers
+	// Servers
 
-  show(community) {
-    if (this.current === community) return;
-    this.current = community;
-    this.compose({});
-    this.tell('community');
-  }
+	show(community) {
+		if (this.current === community) return;
+		this.current = community;
+		this.compose({});
+		this.tell('community');
+	}
 
-  /** Not in the list until it is kept. */
-  addCommunity(host, port) {
-    const address = addressOf({ ip: host, port });
-    return this.communities.find((community) => community.address === address) ?? this.#make(address);
-  }
+	/** Not in the list until it is kept. */
+	addCommunity(host, port) {
+		const address = addressOf({ ip: host, port });
+		return this.communities.find((community) => community.address === address) ?? this.#make(address);
+	}
 
-  async keepCommunity(community) {
-    if (!this.communities.includes(community)) this.#take(community);
-    const { hostname, port } = new URL(`https://${community.address}`);
-    const ip = hostname.replace(/^\[|\]$/g, '');
-    const entry = {
-      uuid: community.me, uname: community.member(community.me).name, ip, port: Number(port) || 443,
-      pfp: null, name: community.name, idx: 0,
-    };
-    await this.#changeList((list) => {
-      const place = list.findIndex((other) => addressOf(other) === community.address);
-      return place < 0 ? [...list, entry] : list.with(place, { ...list[place], ...entry });
-    });
-  }
+	async keepCommunity(community) {
+		if (!this.communities.includes(community)) this.#take(community);
+		const { hostname, port } = new URL(`https://${community.address}`);
+		const ip = hostname.replace(/^\[|\]$/g, '');
+		const entry = {
+			uuid: community.me, uname: community.member(community.me).name, ip, port: Number(port) || 443,
+			pfp: null, name: community.name, idx: 0,
+		};
+		await this.#changeList((list) => {
+			const place = list.findIndex((other) => addressOf(other) === community.address);
+			return place < 0 ? [...list, entry] : list.with(place, { ...list[place], ...entry });
+		});
+	}
 
-  async removeCommunity(community) {
-    await community.logout();
-    await this.#changeList((list) => list.filter((entry) => addressOf(entry) !== community.address));
-  }
+	async removeCommunity(community) {
+		await community.logout();
+		await this.#changeList((list) => list.filter((entry) => addressOf(entry) !== community.address));
+	}
 
-  /** Up (-1) or down (1) among the others. */
-  async moveCommunity(community, by) {
-    await this.#changeList((list) => {
-      const from = list.findIndex((entry) => addressOf(entry) === community.address);
-      const to = Math.min(list.length - 1, Math.max(0, from + by));
-      const [entry] = list.splice(from, 1);
-      list.splice(to, 0, entry);
-      return list;
-    });
-  }
+	/** Up (-1) or down (1) among the others. */
+	async moveCommunity(community, by) {
+		await this.#changeList((list) => {
+			const from = list.findIndex((entry) => addressOf(entry) === community.address);
+			const to = Math.min(list.length - 1, Math.max(0, from + by));
+			const [entry] = list.splice(from, 1);
+			list.splice(to, 0, entry);
+			return list;
+		});
+	}
 
-  /** A session there is for the member who is logged in here, and for nobody else. */
-  #make(address) {
-    return new Community(address, { homeMember: () => this.home.session?.uuid });
-  }
+	/** A session there is for the member who is logged in here, and for nobody else. */
+	#make(address) {
+		return new Community(address, { homeMember: () => this.home.session?.uuid });
+	}
 
-  #take(community) {
-    this.communities.push(community);
-    for (const name of FORWARDED) {
-      community.addEventListener(name, ({ detail }) => {
-        if (community === this.current) this.tell(name, detail);
-        if (SERVERS_CHANGE_ON.includes(name)) this.tell('servers');
-      });
-    }
-    community.addEventListener('arrived', ({ detail }) => this.#notify(community, detail));
-    return community;
-  }
+	#take(community) {
+		this.communities.push(community);
+		for (const name of FORWARDED) {
+			community.addEventListener(name, ({ detail }) => {
+				if (community === this.current) this.tell(name, detail);
+				if (SERVERS_CHANGE_ON.includes(name)) this.tell('servers');
+			});
+		}
+		community.addEventListener('arrived', ({ detail }) => this.#notify(community, detail));
+		return community;
+	}
 
-  #release(community) {
-    community.close();
-    this.communities = this.communities.filter((other) => other !== community);
-    if (this.current === community) this.show(this.home);
-    this.tell('servers');
-  }
+	#release(community) {
+		community.close();
+		this.communities = this.communities.filter((other) => other !== community);
+		if (this.current === community) this.show(this.home);
+		this.tell('servers');
+	}
 
-  async #homeChanged() {
-    if (this.home.state === 'stranger') return this.#forgetList();
-    if (this.home.state !== 'ready') return;
-    try {
-      const { servers } = await this.home.request('sync_get_servers');
-      this.#show(servers);
-    } catch {
-      // cut: the next login asks again
-    }
-  }
+	async #homeChanged() {
+		if (this.home.state === 'stranger') return this.#forgetList();
+		if (this.home.state !== 'ready') return;
+		try {
+			const { servers } = await this.home.request('sync_get_servers');
+			this.#show(servers);
+		} catch {
+			// cut: the next login asks again
+		}
+	}
 
-  #forgetList() {
-    store('servers', null);
-    this.#show([]);
-  }
+	#forgetList() {
+		store('servers', null);
+		this.#show([]);
+	}
 
-  /** On the newest list, lest what another device did is undone. */
-  async #changeList(change) {
-    const { servers } = await this.home.request('sync_get_servers');
-    const changed = change(servers).map((entry, idx) => ({ ...entry, idx }));
-    await this.home.request('sync_set_servers', { servers: changed });
-    this.#show(changed);
-  }
+	/** On the newest list, lest what another device did is undone. */
+	async #changeList(change) {
+		const { servers } = await this.home.request('sync_get_servers');
+		const changed = change(servers).map((entry, idx) => ({ ...entry, idx }));
+		await this.home.request('sync_set_servers', { servers: changed });
+		this.#show(changed);
+	}
 
-  /** Connects to those that are listed now, and lets go of those that are not any more. */
-  #show(list) {
-    store('servers', list.length ? list : null);
-    const addresses = list.filter(isReachable).map(addressOf).filter((address) => address !== this.home.address);
-    for (const community of this.communities.slice(1)) {
-      if (!addresses.includes(community.address)) this.#release(community);
-    }
-    const open = (address) => this.communities.find((community) => community.address === address);
-    for (const address of addresses) {
-      if (open(address)) continue;
-      const community = this.#take(this.#make(address));
-      community.name = list.find((entry) => addressOf(entry) === address).name ?? address;
-      community.connect();
-    }
-    this.communities = [this.home, ...new Set(addresses.map(open))];
-    this.tell('servers');
-  }
+	/** Connects to those that are listed now, and lets go of those that are not any more. */
+	#show(list) {
+		store('servers', list.length ? list : null);
+		const addresses = list.filter(isReachable).map(addressOf).filter((address) => address !== this.home.address);
+		for (const community of this.communities.slice(1)) {
+			if (!addresses.includes(community.address)) this.#release(community);
+		}
+		const open = (address) => this.communities.find((community) => community.address === address);
+		for (const address of addresses) {
+			if (open(address)) continue;
+			const community = this.#take(this.#make(address));
+			community.name = list.find((entry) => addressOf(entry) === address).name ?? address;
+			community.connect();
+		}
+		this.communities = [this.home, ...new Set(addresses.map(open))];
+		this.tell('servers');
+	}
 
-  /** Logs out everywhere: the list is the home member's, and so is what is in it. */
-  async logout() {
-    await Promise.all(this.communities.slice(1).map((community) => community.logout()));
-    this.show(this.home);
-    await this.home.logout();
-  }
+	/** Logs out everywhere: the list is the home member's, and so is what is in it. */
+	async logout() {
+		await Promise.all(this.communities.slice(1).map((community) => community.logout()));
+		this.show(this.home);
+		await this.home.logout();
+	}
 
-  // Settings
+	// Settings
 
-  setSettings(part) {
-    const { language } = this.settings;
-    this.settings = { ...this.settings, ...part };
-    store('settings', this.settings);
-    // Every text on the page is another one.
-    if (this.settings.language !== language) return location.reload();
-    this.#applyTheme();
-    this.tell('settings');
-  }
+	setSettings(part) {
+		const { language } = this.settings;
+		this.settings = { ...this.settings, ...part };
+		store('settings', this.settings);
+		// Every text on the page is another one.
+		if (this.settings.language !== language) return location.reload();
+		this.#applyTheme();
+		this.tell('settings');
+	}
 
-  #applyTheme() {
-    document.documentElement.dataset.theme = this.settings.theme;
-  }
+	#applyTheme() {
+		document.documentElement.dataset.theme = this.settings.theme;
+	}
 
-  #notify(community, { message, isMention }) {
-    const { notifications } = this.settings;
-    const isSeen = document.hasFocus() && community === this.current && message.channel_uuid === community.channel?.uuid;
-    if (isSeen || notifications === 'none' || (notifications === 'mentions' && !isMention)) return;
-    if (globalThis.Notification?.permission !== 'granted') return;
-    const channel = community.findChannel(message.channel_uuid);
-    try {
-      const notice = new Notification(`${community.member(message.author_uuid).name} (#${channel?.name ?? ''})`, {
-        body: message.content.slice(0, 200), tag: `${community.address}/${message.channel_uuid}`,
-      });
-      notice.onclick = () => {
-        focus();
-        this.show(community);
-        community.open(message.channel_uuid);
-      };
-    } catch {
-      // some telephones have it only for service workers
-    }
-  }
+	#notify(community, { message, isMention }) {
+		const { notifications } = this.settings;
+		const isSeen = document.hasFocus() && community === this.current && message.channel_uuid === community.channel?.uuid;
+		if (isSeen || notifications === 'none' || (notifications === 'mentions' && !isMention)) return;
+		if (globalThis.Notification?.permission !== 'granted') return;
+		const channel = community.findChannel(message.channel_uuid);
+		try {
+			const notice = new Notification(`${community.member(message.author_uuid).name} (#${channel?.name ?? ''})`, {
+				body: message.content.slice(0, 200), tag: `${community.address}/${message.channel_uuid}`,
+			});
+			notice.onclick = () => {
+				focus();
+				this.show(community);
+				community.open(message.channel_uuid);
+			};
+		} catch {
+			// some telephones have it only for service workers
+		}
+	}
 
-  // What is being written, and which pane a narrow screen shows
+	// What is being written, and which pane a narrow screen shows
 
-  /** `{reply: uuid}`, `{edit: uuid}`, or `{}`. */
-  compose({ reply = null, edit = null }) {
-    this.composing = { reply, edit };
-    this.tell('composing');
-  }
+	/** `{reply: uuid}`, `{edit: uuid}`, or `{}`. */
+	compose({ reply = null, edit = null }) {
+		this.composing = { reply, edit };
+		this.tell('composing');
+	}
 
-  /** The back button of a telephone leads from the messages to the channels. */
-  setPane(pane) {
-    if (pane === this.pane) return;
-    if (pane === 'channels' && history.state?.pane) return history.back();
-    if (this.pane === 'channels') history.pushState({ pane }, '');
-    else history.replaceState({ pane }, '');
-    this.#setPane(pane);
-  }
+	/** The back button of a telephone leads from the messages to the channels. */
+	setPane(pane) {
+		if (pane === this.pane) return;
+		if (pane === 'channels' && history.state?.pane) return history.back();
+		if (this.pane === 'channels') history.pushState({ pane }, '');
+		else history.replaceState({ pane }, '');
+		this.#setPane(pane);
+	}
 
-  #setPane(pane) {
-    this.pane = pane;
-    this.tell('pane');
-  }
+	#setPane(pane) {
+		this.pane = pane;
+		this.tell('pane');
+	}
 
-  get title() {
-    const { count, mentions } = this.communities.reduce((sum, community) => {
-      const own = community.unreadTotal();
-      return { count: sum.count + own.count, mentions: sum.mentions + own.mentions };
-    }, { count: 0, mentions: 0 });
-    const channel = this.current.channel;
-    const mark = mentions ? `(${mentions}) ` : count ? '• ' : '';
-    return `${mark}${channel ? `#${channel.name} · ` : ''}${this.current.name || t('servers')}`;
-  }
+	get title() {
+		const { count, mentions } = this.communities.reduce((sum, community) => {
+			const own = community.unreadTotal();
+			return { count: sum.count + own.count, mentions: sum.mentions + own.mentions };
+		}, { count: 0, mentions: 0 });
+		const channel = this.current.channel;
+		const mark = mentions ? `(${mentions}) ` : count ? '• ' : '';
+		return `${mark}${channel ? `#${channel.name} · ` : ''}${this.current.name || t('servers')}`;
+	}
 }
 
 /** What others' clients wrote into the list is looked at before it is used. */
 const isReachable = ({ ip, port }) =>
-  Number.isInteger(port) && port > 0 && port < 65536 && /^(\[?[0-9a-f:.]+\]?|[\p{L}\p{N}.-]+)$/iu.test(ip);
+	Number.isInteger(port) && port > 0 && port < 65536 && /^(\[?[0-9a-f:.]+\]?|[\p{L}\p{N}.-]+)$/iu.test(ip);

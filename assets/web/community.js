@@ -14,511 +14,511 @@ const PICTURES_KEPT = 1000;
 const FAULT_MS = 5000; // after the server failed at a login, until the next try
 
 export class Community extends EventTarget {
-  #connection;
-  #homeMember;
-  #pictures = new Map(); // base64 -> URL
-  #emojiUrls = new Map();
-  #marked = new Map(); // channel uuid -> the newest message marked as read
-  #markTimer;
-  #mention = /$^/;
-  #names = null; // first letters -> members, the longest names first
-  /** 'connecting', 'waiting' for the next try, 'stranger' (needs a login), 'ready'. */
-  state = 'connecting';
-  /** Whether a session ended without being asked to. */
-  wasThrownOut = false;
-  me = null;
-  icon = null;
-  members = new Map();
-  online = new Set();
-  groups = [];
-  base = [0, 0, 0];
-  channels = [];
-  emoji = new Map(); // name -> uuid
-  logs = new Map();
-  unread = new Map(); // channel uuid -> {count, mentions}
-  channel = null;
-  maxMessageBytes = 16384; // unless configured otherwise; the server has the last word
+	#connection;
+	#homeMember;
+	#pictures = new Map(); // base64 -> URL
+	#emojiUrls = new Map();
+	#marked = new Map(); // channel uuid -> the newest message marked as read
+	#markTimer;
+	#mention = /$^/;
+	#names = null; // first letters -> members, the longest names first
+	/** 'connecting', 'waiting' for the next try, 'stranger' (needs a login), 'ready'. */
+	state = 'connecting';
+	/** Whether a session ended without being asked to. */
+	wasThrownOut = false;
+	me = null;
+	icon = null;
+	members = new Map();
+	online = new Set();
+	groups = [];
+	base = [0, 0, 0];
+	channels = [];
+	emoji = new Map(); // name -> uuid
+	logs = new Map();
+	unread = new Map(); // channel uuid -> {count, mentions}
+	channel = null;
+	maxMessageBytes = 16384; // unless configured otherwise; the server has the last word
 
-  /** `address`: 'host:port'; `homeMember`: who is logged in at home, for whom a session here is kept. */
-  constructor(address, { isHome = false, homeMember = () => null } = {}) {
-    super();
-    this.#homeMember = homeMember;
-    this.address = address;
-    this.isHome = isHome;
-    this.name = address;
-    this.outbox = new Outbox(this);
-    this.#connection = new Connection(`wss://${address}/`);
-    this.#connection.addEventListener('open', () => this.#opened());
-    this.#connection.addEventListener('cut', () => this.#cut());
-    this.#connection.addEventListener('packet', ({ detail }) => this.#heard(detail));
-  }
+	/** `address`: 'host:port'; `homeMember`: who is logged in at home, for whom a session here is kept. */
+	constructor(address, { isHome = false, homeMember = () => null } = {}) {
+		super();
+		this.#homeMember = homeMember;
+		this.address = address;
+		this.isHome = isHome;
+		this.name = address;
+		this.outbox = new Outbox(this);
+		this.#connection = new Connection(`wss://${address}/`);
+		this.#connection.addEventListener('open', () => this.#opened());
+		this.#connection.addEventListener('cut', () => this.#cut());
+		this.#connection.addEventListener('packet', ({ detail }) => this.#heard(detail));
+	}
 
-  get retryAt() {
-    return this.#connection.retryAt;
-  }
+	get retryAt() {
+		return this.#connection.retryAt;
+	}
 
-  get session() {
-    const kept = this.#load('session', null);
-    return kept?.home === (this.#homeMember() ?? null) ? kept : null;
-  }
+	get session() {
+		const kept = this.#load('session', null);
+		return kept?.home === (this.#homeMember() ?? null) ? kept : null;
+	}
 
-  /** Whether there is an account here, as far as this browser knows. */
-  get isKnown() {
-    return this.#load('member', null) !== null;
-  }
+	/** Whether there is an account here, as far as this browser knows. */
+	get isKnown() {
+		return this.#load('member', null) !== null;
+	}
 
-  connect() {
-    this.#connection.connect();
-  }
+	connect() {
+		this.#connection.connect();
+	}
 
-  /** The network may have changed: see now, not when the pause is over. */
-  nudge() {
-    if (this.state !== 'stranger') this.#connection.nudge();
-  }
+	/** The network may have changed: see now, not when the pause is over. */
+	nudge() {
+		if (this.state !== 'stranger') this.#connection.nudge();
+	}
 
-  close() {
-    this.#connection.close();
-  }
+	close() {
+		this.#connection.close();
+	}
 
-  tell(name, detail) {
-    this.dispatchEvent(new CustomEvent(name, { detail }));
-  }
+	tell(name, detail) {
+		this.dispatchEvent(new CustomEvent(name, { detail }));
+	}
 
-  /** Resolves with the response; rejects with a Refusal or Disconnected. */
-  async request(command, fields) {
-    try {
-      return await this.#connection.request(command, fields);
-    } catch (problem) {
-      // A change of the base is not told by an event.
-      if (problem.status === 403 && this.state === 'ready') this.#loadBase();
-      throw problem;
-    }
-  }
+	/** Resolves with the response; rejects with a Refusal or Disconnected. */
+	async request(command, fields) {
+		try {
+			return await this.#connection.request(command, fields);
+		} catch (problem) {
+			// A change of the base is not told by an event.
+			if (problem.status === 403 && this.state === 'ready') this.#loadBase();
+			throw problem;
+		}
+	}
 
-  #ask(command, take) {
-    return this.request(command).then(take, () => {});
-  }
+	#ask(command, take) {
+		return this.request(command).then(take, () => {});
+	}
 
-  #load(kind, fallback) {
-    return load(`${kind}.${this.address}`, fallback);
-  }
+	#load(kind, fallback) {
+		return load(`${kind}.${this.address}`, fallback);
+	}
 
-  #store(kind, value) {
-    store(`${kind}.${this.address}`, value);
-  }
+	#store(kind, value) {
+		store(`${kind}.${this.address}`, value);
+	}
 
-  #set(name, value) {
-    this[name] = value;
-    this.tell(name);
-  }
+	#set(name, value) {
+		this[name] = value;
+		this.tell(name);
+	}
 
-  // Coming and going
+	// Coming and going
 
-  async #opened() {
-    this.#introduce();
-    const { session } = this;
-    if (!session) return this.#set('state', 'stranger');
-    try {
-      const { uuid } = await this.request('login', { token: session.token });
-      await this.#enter(uuid);
-    } catch (problem) {
-      if (!(problem instanceof Refusal)) return; // cut: it is tried again
-      if (problem.status === 500) return void setTimeout(() => this.#opened(), FAULT_MS);
-      // No good any more, unless another tab has put a newer one there.
-      if (this.session?.token === session.token) this.#store('session', null);
-      this.wasThrownOut = true;
-      this.#set('state', 'stranger');
-    }
-  }
+	async #opened() {
+		this.#introduce();
+		const { session } = this;
+		if (!session) return this.#set('state', 'stranger');
+		try {
+			const { uuid } = await this.request('login', { token: session.token });
+			await this.#enter(uuid);
+		} catch (problem) {
+			if (!(problem instanceof Refusal)) return; // cut: it is tried again
+			if (problem.status === 500) return void setTimeout(() => this.#opened(), FAULT_MS);
+			// No good any more, unless another tab has put a newer one there.
+			if (this.session?.token === session.token) this.#store('session', null);
+			this.wasThrownOut = true;
+			this.#set('state', 'stranger');
+		}
+	}
 
-  #introduce() {
-    return Promise.all(['name', 'icon'].map((what) => this.#ask(`get_${what}`, ({ data }) => this.#set(what, String(data)))));
-  }
+	#introduce() {
+		return Promise.all(['name', 'icon'].map((what) => this.#ask(`get_${what}`, ({ data }) => this.#set(what, String(data)))));
+	}
 
-  #cut() {
-    for (const log of this.logs.values()) log.doubt();
-    this.outbox.cut();
-    // Without a login the server ends the connection after a while; the next one is made to log in.
-    if (this.state === 'stranger') this.close();
-    else this.#set('state', 'waiting');
-  }
+	#cut() {
+		for (const log of this.logs.values()) log.doubt();
+		this.outbox.cut();
+		// Without a login the server ends the connection after a while; the next one is made to log in.
+		if (this.state === 'stranger') this.close();
+		else this.#set('state', 'waiting');
+	}
 
-  async #openConnection() {
-    if (this.#connection.isOpen) return;
-    const { promise, resolve, reject } = Promise.withResolvers();
-    const outcome = () => {
-      if (this.#connection.isOpen) return resolve();
-      this.close();
-      this.#set('state', 'stranger');
-      reject(new Disconnected());
-    };
-    for (const name of ['open', 'cut']) this.#connection.addEventListener(name, outcome);
-    this.connect();
-    await promise.finally(() => {
-      for (const name of ['open', 'cut']) this.#connection.removeEventListener(name, outcome);
-    });
-  }
+	async #openConnection() {
+		if (this.#connection.isOpen) return;
+		const { promise, resolve, reject } = Promise.withResolvers();
+		const outcome = () => {
+			if (this.#connection.isOpen) return resolve();
+			this.close();
+			this.#set('state', 'stranger');
+			reject(new Disconnected());
+		};
+		for (const name of ['open', 'cut']) this.#connection.addEventListener(name, outcome);
+		this.connect();
+		await promise.finally(() => {
+			for (const name of ['open', 'cut']) this.#connection.removeEventListener(name, outcome);
+		});
+	}
 
-  /** Reaches the server for its name and icon; rejects with Disconnected. */
-  async reach() {
-    await this.#openConnection();
-    await this.#introduce();
-  }
+	/** Reaches the server for its name and icon; rejects with Disconnected. */
+	async reach() {
+		await this.#openConnection();
+		await this.#introduce();
+	}
 
-  /** `fields`: uname and passwd. */
-  login(fields) {
-    return this.#begin('login', fields);
-  }
+	/** `fields`: uname and passwd. */
+	login(fields) {
+		return this.#begin('login', fields);
+	}
 
-  /** `fields`: uname, passwd, and invite or null. */
-  register(fields) {
-    return this.#begin('register', fields);
-  }
+	/** `fields`: uname, passwd, and invite or null. */
+	register(fields) {
+		return this.#begin('register', fields);
+	}
 
-  async #begin(command, fields) {
-    await this.#openConnection();
-    const { uuid } = await this.request(command, fields);
-    try {
-      const { session, token } = await this.request('create_session', { name: browserName() });
-      this.#store('session', { session, token, uuid, home: this.#homeMember() ?? null });
-    } catch (problem) {
-      if (!(problem instanceof Refusal)) throw problem; // a server without sessions: until the next reload
-    }
-    this.wasThrownOut = false;
-    await this.#enter(uuid);
-  }
+	async #begin(command, fields) {
+		await this.#openConnection();
+		const { uuid } = await this.request(command, fields);
+		try {
+			const { session, token } = await this.request('create_session', { name: browserName() });
+			this.#store('session', { session, token, uuid, home: this.#homeMember() ?? null });
+		} catch (problem) {
+			if (!(problem instanceof Refusal)) throw problem; // a server without sessions: until the next reload
+		}
+		this.wasThrownOut = false;
+		await this.#enter(uuid);
+	}
 
-  /** Ends the session here, and forgets what this browser keeps of the server. */
-  async logout() {
-    const { session } = this;
-    this.outbox.close();
-    forget(this.address);
-    if (session) await this.request('delete_session', { session: session.session }).catch(() => {});
-    this.close();
-    this.#reset();
-    this.#set('state', 'stranger');
-  }
+	/** Ends the session here, and forgets what this browser keeps of the server. */
+	async logout() {
+		const { session } = this;
+		this.outbox.close();
+		forget(this.address);
+		if (session) await this.request('delete_session', { session: session.session }).catch(() => {});
+		this.close();
+		this.#reset();
+		this.#set('state', 'stranger');
+	}
 
-  #reset() {
-    this.outbox.close();
-    this.outbox = new Outbox(this);
-    this.me = this.channel = null;
-    for (const kept of [this.members, this.online, this.logs, this.unread, this.#marked]) kept.clear();
-    this.groups = this.channels = [];
-    this.tell('channel');
-  }
+	#reset() {
+		this.outbox.close();
+		this.outbox = new Outbox(this);
+		this.me = this.channel = null;
+		for (const kept of [this.members, this.online, this.logs, this.unread, this.#marked]) kept.clear();
+		this.groups = this.channels = [];
+		this.tell('channel');
+	}
 
-  /** What another member left in this browser is not theirs who is here now. */
-  #become(uuid) {
-    if (this.me === uuid) return;
-    const { session } = this;
-    if (this.#load('member', uuid) !== uuid) {
-      forget(this.address);
-      this.#store('session', session);
-    }
-    this.#store('member', uuid);
-    this.#reset();
-    this.me = uuid;
-  }
+	/** What another member left in this browser is not theirs who is here now. */
+	#become(uuid) {
+		if (this.me === uuid) return;
+		const { session } = this;
+		if (this.#load('member', uuid) !== uuid) {
+			forget(this.address);
+			this.#store('session', session);
+		}
+		this.#store('member', uuid);
+		this.#reset();
+		this.me = uuid;
+	}
 
-  /** Logged in: asks for all that there is, at once. */
-  async #enter(uuid) {
-    this.#become(uuid);
-    const commands = ['get_metadata', 'online', 'list_groups', 'get_base_permissions', 'list_channels', 'list_emoji', 'get_last_reads'];
-    const [metadata, online, groups, base, channels, emoji, reads] =
-      await Promise.all(commands.map((command) => this.request(command)));
-    this.members = new Map(metadata.data.map((member) => [member.uuid, member]));
-    this.online = new Set(online.data);
-    this.groups = groups.data;
-    this.base = base.permissions;
-    this.emoji = new Map(emoji.data);
-    this.channels = channels.data;
-    this.unread = new Map(Object.entries(reads.last_reads)
-      .map(([channel, [, count]]) => [Number(channel), { count, mentions: 0 }]));
-    this.#namesChanged();
-    this.#connection.settle();
-    this.#set('state', 'ready');
-    for (const name of ['members', 'online', 'groups', 'emoji', 'channels', 'unread']) this.tell(name);
-    this.#review();
-    this.#countUnread();
-    this.outbox.run();
-  }
+	/** Logged in: asks for all that there is, at once. */
+	async #enter(uuid) {
+		this.#become(uuid);
+		const commands = ['get_metadata', 'online', 'list_groups', 'get_base_permissions', 'list_channels', 'list_emoji', 'get_last_reads'];
+		const [metadata, online, groups, base, channels, emoji, reads] =
+			await Promise.all(commands.map((command) => this.request(command)));
+		this.members = new Map(metadata.data.map((member) => [member.uuid, member]));
+		this.online = new Set(online.data);
+		this.groups = groups.data;
+		this.base = base.permissions;
+		this.emoji = new Map(emoji.data);
+		this.channels = channels.data;
+		this.unread = new Map(Object.entries(reads.last_reads)
+			.map(([channel, [, count]]) => [Number(channel), { count, mentions: 0 }]));
+		this.#namesChanged();
+		this.#connection.settle();
+		this.#set('state', 'ready');
+		for (const name of ['members', 'online', 'groups', 'emoji', 'channels', 'unread']) this.tell(name);
+		this.#review();
+		this.#countUnread();
+		this.outbox.run();
+	}
 
-  // What is told
+	// What is told
 
-  #heard({ command, status, ...packet }) {
-    if (status !== 200 || !this.me) return;
-    const { data, message } = packet;
-    switch (command) {
-      case 'content': return this.#arrived(packet);
-      case 'message_edited': return this.logs.forEach((log) => log.edit(message, packet.new_content));
-      case 'message_deleted': return this.logs.forEach((log) => log.delete(message));
-      case 'online': return this.#set('online', new Set(data));
-      case 'get_metadata': return this.#membersChanged(data);
-      case 'list_channels': return this.#channelsChanged(data);
-      case 'list_emoji': return this.#set('emoji', new Map(data));
-      case 'get_name': return this.#set('name', String(data));
-      case 'get_icon': return this.#set('icon', data);
-      case 'list_groups':
-        this.#set('groups', data);
-        this.#review();
-    }
-  }
+	#heard({ command, status, ...packet }) {
+		if (status !== 200 || !this.me) return;
+		const { data, message } = packet;
+		switch (command) {
+			case 'content': return this.#arrived(packet);
+			case 'message_edited': return this.logs.forEach((log) => log.edit(message, packet.new_content));
+			case 'message_deleted': return this.logs.forEach((log) => log.delete(message));
+			case 'online': return this.#set('online', new Set(data));
+			case 'get_metadata': return this.#membersChanged(data);
+			case 'list_channels': return this.#channelsChanged(data);
+			case 'list_emoji': return this.#set('emoji', new Map(data));
+			case 'get_name': return this.#set('name', String(data));
+			case 'get_icon': return this.#set('icon', data);
+			case 'list_groups':
+				this.#set('groups', data);
+				this.#review();
+		}
+	}
 
-  #membersChanged(changed) {
-    for (const member of changed) this.members.set(member.uuid, member);
-    this.#namesChanged();
-    this.tell('members', { changed });
-    this.#review();
-  }
+	#membersChanged(changed) {
+		for (const member of changed) this.members.set(member.uuid, member);
+		this.#namesChanged();
+		this.tell('members', { changed });
+		this.#review();
+	}
 
-  #namesChanged() {
-    this.#names = null;
-    const name = this.member(this.me).name.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&');
-    this.#mention = new RegExp(`(^|[^\\p{L}\\p{N}_])@${name}(?![\\p{L}\\p{N}_])`, 'u');
-  }
+	#namesChanged() {
+		this.#names = null;
+		const name = this.member(this.me).name.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&');
+		this.#mention = new RegExp(`(^|[^\\p{L}\\p{N}_])@${name}(?![\\p{L}\\p{N}_])`, 'u');
+	}
 
-  #channelsChanged(channels) {
-    this.channels = channels;
-    // Its permissions may be others; if it is gone, another one is opened below.
-    this.channel = this.findChannel(this.channel?.uuid) ?? this.channel;
-    this.tell('channels');
-    for (const uuid of this.unread.keys()) {
-      if (!this.findChannel(uuid)) this.unread.delete(uuid);
-    }
-    this.tell('unread');
-    this.#review();
-    this.#loadBase();
-  }
+	#channelsChanged(channels) {
+		this.channels = channels;
+		// Its permissions may be others; if it is gone, another one is opened below.
+		this.channel = this.findChannel(this.channel?.uuid) ?? this.channel;
+		this.tell('channels');
+		for (const uuid of this.unread.keys()) {
+			if (!this.findChannel(uuid)) this.unread.delete(uuid);
+		}
+		this.tell('unread');
+		this.#review();
+		this.#loadBase();
+	}
 
-  #loadBase() {
-    this.#ask('get_base_permissions', ({ permissions }) => {
-      if (String(permissions) === String(this.base)) return;
-      this.base = permissions;
-      this.tell('groups');
-      this.#review();
-    });
-  }
+	#loadBase() {
+		this.#ask('get_base_permissions', ({ permissions }) => {
+			if (String(permissions) === String(this.base)) return;
+			this.base = permissions;
+			this.tell('groups');
+			this.#review();
+		});
+	}
 
-  /** What one may see or read may have changed: lets go of the one, takes up the other. */
-  #review() {
-    for (const uuid of [...this.logs.keys()]) {
-      if (this.can('read_messages', uuid)) continue;
-      this.logs.delete(uuid);
-      this.tell('messages', { channel: uuid, kind: 'reset' });
-    }
-    const shown = this.channel?.uuid ?? this.#load('channel', null);
-    this.open((this.findChannel(shown) ?? this.channels[0])?.uuid ?? null);
-  }
+	/** What one may see or read may have changed: lets go of the one, takes up the other. */
+	#review() {
+		for (const uuid of [...this.logs.keys()]) {
+			if (this.can('read_messages', uuid)) continue;
+			this.logs.delete(uuid);
+			this.tell('messages', { channel: uuid, kind: 'reset' });
+		}
+		const shown = this.channel?.uuid ?? this.#load('channel', null);
+		this.open((this.findChannel(shown) ?? this.channels[0])?.uuid ?? null);
+	}
 
-  // Channels and messages
+	// Channels and messages
 
-  findChannel(uuid) {
-    return this.channels.find((channel) => channel.uuid === uuid) ?? null;
-  }
+	findChannel(uuid) {
+		return this.channels.find((channel) => channel.uuid === uuid) ?? null;
+	}
 
-  /** Shows a channel; null when there is none. */
-  open(uuid) {
-    const before = this.channel;
-    this.channel = this.findChannel(uuid);
-    const isOther = before?.uuid !== this.channel?.uuid;
-    if (isOther && before) this.logs.get(before.uuid)?.trim();
-    if (this.channel) this.#loadLog(uuid, isOther);
-    if (!isOther) return;
-    if (this.channel) this.#store('channel', uuid);
-    this.tell('channel');
-  }
+	/** Shows a channel; null when there is none. */
+	open(uuid) {
+		const before = this.channel;
+		this.channel = this.findChannel(uuid);
+		const isOther = before?.uuid !== this.channel?.uuid;
+		if (isOther && before) this.logs.get(before.uuid)?.trim();
+		if (this.channel) this.#loadLog(uuid, isOther);
+		if (!isOther) return;
+		if (this.channel) this.#store('channel', uuid);
+		this.tell('channel');
+	}
 
-  #loadLog(uuid, isOther) {
-    if (!this.can('read_messages', uuid)) return;
-    if (!this.logs.has(uuid)) this.logs.set(uuid, new Log(this, uuid));
-    const log = this.logs.get(uuid);
-    const count = this.unread.get(uuid)?.count ?? 0;
-    if (log.loaded && isOther) log.markUnread(count, this.me);
-    else log.refresh(count);
-  }
+	#loadLog(uuid, isOther) {
+		if (!this.can('read_messages', uuid)) return;
+		if (!this.logs.has(uuid)) this.logs.set(uuid, new Log(this, uuid));
+		const log = this.logs.get(uuid);
+		const count = this.unread.get(uuid)?.count ?? 0;
+		if (log.loaded && isOther) log.markUnread(count, this.me);
+		else log.refresh(count);
+	}
 
-  send(content, reply = null) {
-    this.outbox.add(this.channel.uuid, content, reply);
-  }
+	send(content, reply = null) {
+		this.outbox.add(this.channel.uuid, content, reply);
+	}
 
-  edit(message, content) {
-    return this.request('edit', { message, new_content: content });
-  }
+	edit(message, content) {
+		return this.request('edit', { message, new_content: content });
+	}
 
-  delete(message) {
-    return this.request('delete', { message });
-  }
+	delete(message) {
+		return this.request('delete', { message });
+	}
 
-  typingDraft(channel) {
-    return this.#load('drafts', {})[channel] ?? '';
-  }
+	typingDraft(channel) {
+		return this.#load('drafts', {})[channel] ?? '';
+	}
 
-  setDraft(channel, text) {
-    this.#store('drafts', { ...this.#load('drafts', {}), [channel]: text || undefined });
-  }
+	setDraft(channel, text) {
+		this.#store('drafts', { ...this.#load('drafts', {}), [channel]: text || undefined });
+	}
 
-  #arrived(message) {
-    const { channel_uuid: channel, author_uuid: author } = message;
-    const log = this.logs.get(channel);
-    if (author === this.me) {
-      this.outbox.arrived(message);
-      log?.insert(message);
-      return;
-    }
-    const isMention = this.isMention(message.content);
-    const { count, mentions } = this.unread.get(channel) ?? { count: 0, mentions: 0 };
-    const isUnseen = channel === this.channel?.uuid && !count && !document.hasFocus();
-    if (log?.loaded && isUnseen) log.firstUnread = message.uuid;
-    this.unread.set(channel, { count: count + 1, mentions: mentions + Number(isMention) });
-    log?.insert(message);
-    this.tell('unread');
-    this.tell('arrived', { message, isMention });
-  }
+	#arrived(message) {
+		const { channel_uuid: channel, author_uuid: author } = message;
+		const log = this.logs.get(channel);
+		if (author === this.me) {
+			this.outbox.arrived(message);
+			log?.insert(message);
+			return;
+		}
+		const isMention = this.isMention(message.content);
+		const { count, mentions } = this.unread.get(channel) ?? { count: 0, mentions: 0 };
+		const isUnseen = channel === this.channel?.uuid && !count && !document.hasFocus();
+		if (log?.loaded && isUnseen) log.firstUnread = message.uuid;
+		this.unread.set(channel, { count: count + 1, mentions: mentions + Number(isMention) });
+		log?.insert(message);
+		this.tell('unread');
+		this.tell('arrived', { message, isMention });
+	}
 
-  // Reading
+	// Reading
 
-  async #countUnread() {
-    try {
-      for (const { uuid } of this.#readable()) {
-        if (this.unread.get(uuid)?.count) await this.#countMentions(uuid);
-      }
-      await this.#makeFirstMarks();
-    } catch {
-      // cut, or refused by now: the next login counts again
-    }
-    this.tell('unread');
-  }
+	async #countUnread() {
+		try {
+			for (const { uuid } of this.#readable()) {
+				if (this.unread.get(uuid)?.count) await this.#countMentions(uuid);
+			}
+			await this.#makeFirstMarks();
+		} catch {
+			// cut, or refused by now: the next login counts again
+		}
+		this.tell('unread');
+	}
 
-  #readable() {
-    return this.channels.filter((channel) => this.can('read_messages', channel));
-  }
+	#readable() {
+		return this.channels.filter((channel) => this.can('read_messages', channel));
+	}
 
-  async #countMentions(channel) {
-    const others = await this.#othersIn(channel, this.unread.get(channel).count);
-    const { count } = this.unread.get(channel) ?? {};
-    if (count) this.unread.set(channel, { count, mentions: this.#mentionsAmong(others) });
-  }
+	async #countMentions(channel) {
+		const others = await this.#othersIn(channel, this.unread.get(channel).count);
+		const { count } = this.unread.get(channel) ?? {};
+		if (count) this.unread.set(channel, { count, mentions: this.#mentionsAmong(others) });
+	}
 
-  #mentionsAmong(messages) {
-    return messages.filter(({ content }) => this.isMention(content)).length;
-  }
+	#mentionsAmong(messages) {
+		return messages.filter(({ content }) => this.isMention(content)).length;
+	}
 
-  async #othersIn(channel, num) {
-    const { data } = await this.request('history', { channel, num: Math.min(num, COUNTED) });
-    return data.filter(({ author_uuid: author }) => author !== this.me);
-  }
+	async #othersIn(channel, num) {
+		const { data } = await this.request('history', { channel, num: Math.min(num, COUNTED) });
+		return data.filter(({ author_uuid: author }) => author !== this.me);
+	}
 
-  /**
-   * The server counts only from a mark on. Channels without one are read as they are found, but for
-   * those that were seen empty: what is there now came since.
-   */
-  async #makeFirstMarks() {
-    const unmarked = this.#readable().filter(({ uuid }) => !this.unread.has(uuid));
-    for (const { uuid } of unmarked.slice(0, MARKED_AT_FIRST)) {
-      const others = await this.#othersIn(uuid, COUNTED);
-      const empty = this.#load('empty', []);
-      if (!others.length) this.#store('empty', [...new Set([...empty, uuid])]);
-      else if (empty.includes(uuid)) this.unread.set(uuid, { count: others.length, mentions: this.#mentionsAmong(others) });
-      else await this.request('mark_as_read', { message: others.at(-1).uuid });
-    }
-  }
+	/**
+	 * The server counts only from a mark on. Channels without one are read as they are found, but for
+	 * those that were seen empty: what is there now came since.
+	 */
+	async #makeFirstMarks() {
+		const unmarked = this.#readable().filter(({ uuid }) => !this.unread.has(uuid));
+		for (const { uuid } of unmarked.slice(0, MARKED_AT_FIRST)) {
+			const others = await this.#othersIn(uuid, COUNTED);
+			const empty = this.#load('empty', []);
+			if (!others.length) this.#store('empty', [...new Set([...empty, uuid])]);
+			else if (empty.includes(uuid)) this.unread.set(uuid, { count: others.length, mentions: this.#mentionsAmong(others) });
+			else await this.request('mark_as_read', { message: others.at(-1).uuid });
+		}
+	}
 
-  /** The channel that is shown has been read to its end. */
-  markRead() {
-    const channel = this.channel?.uuid;
-    const newest = this.logs.get(channel)?.newest;
-    if (!newest) return;
-    if (this.unread.get(channel)?.count) {
-      this.unread.set(channel, { count: 0, mentions: 0 });
-      this.tell('unread');
-    }
-    if (newest.author_uuid === this.me || this.#marked.get(channel) === newest.uuid) return;
-    this.#marked.set(channel, newest.uuid);
-    clearTimeout(this.#markTimer);
-    this.#markTimer = setTimeout(() => this.request('mark_as_read', { message: newest.uuid })
-      .catch(() => this.#marked.delete(channel)), MARK_MS);
-  }
+	/** The channel that is shown has been read to its end. */
+	markRead() {
+		const channel = this.channel?.uuid;
+		const newest = this.logs.get(channel)?.newest;
+		if (!newest) return;
+		if (this.unread.get(channel)?.count) {
+			this.unread.set(channel, { count: 0, mentions: 0 });
+			this.tell('unread');
+		}
+		if (newest.author_uuid === this.me || this.#marked.get(channel) === newest.uuid) return;
+		this.#marked.set(channel, newest.uuid);
+		clearTimeout(this.#markTimer);
+		this.#markTimer = setTimeout(() => this.request('mark_as_read', { message: newest.uuid })
+			.catch(() => this.#marked.delete(channel)), MARK_MS);
+	}
 
-  unreadTotal() {
-    const all = [...this.unread.values()];
-    const sum = (what) => all.reduce((total, one) => total + one[what], 0);
-    return { count: sum('count'), mentions: sum('mentions') };
-  }
+	unreadTotal() {
+		const all = [...this.unread.values()];
+		const sum = (what) => all.reduce((total, one) => total + one[what], 0);
+		return { count: sum('count'), mentions: sum('mentions') };
+	}
 
-  // Who, and what they may
+	// Who, and what they may
 
-  /** Whether I may; server-wide without a channel (its uuid, or the Channel). */
-  can(permission, channel) {
-    const mine = this.members.get(this.me);
-    const place = typeof channel === 'number' ? this.findChannel(channel) : channel;
-    if (!mine || (channel && !place)) return false;
-    return comesTo(this, mine, place)[permission];
-  }
+	/** Whether I may; server-wide without a channel (its uuid, or the Channel). */
+	can(permission, channel) {
+		const mine = this.members.get(this.me);
+		const place = typeof channel === 'number' ? this.findChannel(channel) : channel;
+		if (!mine || (channel && !place)) return false;
+		return comesTo(this, mine, place)[permission];
+	}
 
-  member(uuid) {
-    return this.members.get(uuid) ?? { uuid, name: t('unknown_member'), pfp: null, group_uuid: 0, groups: [] };
-  }
+	member(uuid) {
+		return this.members.get(uuid) ?? { uuid, name: t('unknown_member'), pfp: null, group_uuid: 0, groups: [] };
+	}
 
-  /** The longest name that stands in a text from `at` on: {name, uuid}, or undefined. */
-  findMemberAt(text, at) {
-    if (!this.#names) {
-      const byStart = ({ name }) => name.slice(0, 2);
-      this.#names = Map.groupBy([...this.members.values()].sort((one, other) => other.name.length - one.name.length), byStart);
-    }
-    const isEnd = (end) => !/[\p{L}\p{N}_]/u.test(text[end] ?? ' ');
-    const named = [2, 1].flatMap((length) => this.#names.get(text.slice(at, at + length)) ?? []);
-    return named.find(({ name }) => text.startsWith(name, at) && isEnd(at + name.length));
-  }
+	/** The longest name that stands in a text from `at` on: {name, uuid}, or undefined. */
+	findMemberAt(text, at) {
+		if (!this.#names) {
+			const byStart = ({ name }) => name.slice(0, 2);
+			this.#names = Map.groupBy([...this.members.values()].sort((one, other) => other.name.length - one.name.length), byStart);
+		}
+		const isEnd = (end) => !/[\p{L}\p{N}_]/u.test(text[end] ?? ' ');
+		const named = [2, 1].flatMap((length) => this.#names.get(text.slice(at, at + length)) ?? []);
+		return named.find(({ name }) => text.startsWith(name, at) && isEnd(at + name.length));
+	}
 
-  /** '#rrggbb' of the highest group, or null. */
-  colour(member) {
-    const group = this.groups.find(({ uuid }) => uuid === member.group_uuid);
-    return group ? `#${group.colour.toString(16).padStart(6, '0')}` : null;
-  }
+	/** '#rrggbb' of the highest group, or null. */
+	colour(member) {
+		const group = this.groups.find(({ uuid }) => uuid === member.group_uuid);
+		return group ? `#${group.colour.toString(16).padStart(6, '0')}` : null;
+	}
 
-  isMention(content) {
-    return this.#mention.test(content);
-  }
+	isMention(content) {
+		return this.#mention.test(content);
+	}
 
-  /** A URL for a picture from the wire; null for what is none. */
-  pictureUrl(base64) {
-    if (!base64) return null;
-    if (!this.#pictures.has(base64)) this.#pictures.set(base64, makeUrl(base64));
-    if (this.#pictures.size > PICTURES_KEPT) {
-      const [[oldest, url]] = this.#pictures;
-      this.#pictures.delete(oldest);
-      URL.revokeObjectURL(url);
-    }
-    return this.#pictures.get(base64);
-  }
+	/** A URL for a picture from the wire; null for what is none. */
+	pictureUrl(base64) {
+		if (!base64) return null;
+		if (!this.#pictures.has(base64)) this.#pictures.set(base64, makeUrl(base64));
+		if (this.#pictures.size > PICTURES_KEPT) {
+			const [[oldest, url]] = this.#pictures;
+			this.#pictures.delete(oldest);
+			URL.revokeObjectURL(url);
+		}
+		return this.#pictures.get(base64);
+	}
 
-  /** Resolves with the URL of an emoji's picture, or null. */
-  emojiUrl(name) {
-    const uuid = this.emoji.get(name);
-    if (!uuid) return Promise.resolve(null);
-    if (!this.#emojiUrls.has(uuid)) {
-      const url = this.request('get_emoji', { uuid }).then(({ data }) => makeUrl(data.data));
-      this.#emojiUrls.set(uuid, url);
-      url.catch(() => this.#emojiUrls.delete(uuid));
-    }
-    return this.#emojiUrls.get(uuid).catch(() => null);
-  }
+	/** Resolves with the URL of an emoji's picture, or null. */
+	emojiUrl(name) {
+		const uuid = this.emoji.get(name);
+		if (!uuid) return Promise.resolve(null);
+		if (!this.#emojiUrls.has(uuid)) {
+			const url = this.request('get_emoji', { uuid }).then(({ data }) => makeUrl(data.data));
+			this.#emojiUrls.set(uuid, url);
+			url.catch(() => this.#emojiUrls.delete(uuid));
+		}
+		return this.#emojiUrls.get(uuid).catch(() => null);
+	}
 }
 
 const makeUrl = (base64) => {
-  try {
-    const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
-    return URL.createObjectURL(new Blob([bytes], { type: 'image/png' }));
-  } catch {
-    return null;
-  }
+	try {
+		const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+		return URL.createObjectURL(new Blob([bytes], { type: 'image/png' }));
+	} catch {
+		return null;
+	}
 };
 
 /** What a session is called, so that its owner knows it again: "Firefox on Linux". */
 const browserName = () => {
-  const agent = navigator.userAgent;
-  const browser = /Firefox|Edg|OPR|Chrome|Safari/.exec(agent.replace(/Chrome.*(Edg|OPR)/, '$1'));
-  const system = /Android|iPhone|iPad|Windows|Mac OS|Linux/.exec(agent);
-  return `${browser ?? 'Browser'} on ${system ?? '?'}`;
+	const agent = navigator.userAgent;
+	const browser = /Firefox|Edg|OPR|Chrome|Safari/.exec(agent.replace(/Chrome.*(Edg|OPR)/, '$1'));
+	const system = /Android|iPhone|iPad|Windows|Mac OS|Linux/.exec(agent);
+	return `${browser ?? 'Browser'} on ${system ?? '?'}`;
 };
