@@ -48,24 +48,25 @@ export default {
 	to_newest: 'Zum Neuesten', may_not_read: 'Du darfst hier nicht lesen.', beginning: 'Hier beginnt #{name}.',
 
 	// people (W3)
-	online: 'Online', offline: 'Offline', groups: 'Gruppen', more_members: '{n} weitere', nobody_found: 'So heißt niemand.',
-	mention: 'Erwähnen', edit_profile: 'Profil bearbeiten', leave_group: 'Gruppe verlassen', leave_group_text: '{name} verlassen? Du kannst dich nicht selbst wieder aufnehmen.',
+	online: 'Online', offline: 'Offline', groups: 'Gruppen', 
+	mention: 'Erwähnen', leave_group: 'Gruppe verlassen', leave_group_text: '{name} verlassen? Du kannst dich nicht selbst wieder aufnehmen.',
 	moderation: 'Moderation', kick: 'Hinauswerfen', kick_text: 'Alle Verbindungen von {name} beenden? Die Rückkehr steht sofort offen.', kicked: '{name} wurde hinausgeworfen.',
-	is_banned: 'Gebannt bis: {until}', ban_ends: 'Endet', ban_never: 'Nie', ban_hour: 'In einer Stunde', ban_day: 'In einem Tag', ban_week: 'In einer Woche', ban_date: 'An einem Datum…',
-	picture_unreadable: 'Diese Datei ist kein Bild, das der Browser lesen kann.', crop: 'Ausschnitt wählen', zoom: 'Vergrößern',
-	crop_hint: 'Zieh das Bild, oder verschieb es mit den Pfeiltasten. Plus und Minus vergrößern und verkleinern.',
+	is_banned: 'Gebannt bis: {until}', 
+	picture_unreadable: 'Diese Datei ist kein Bild, das der Browser lesen kann.', 
+	
 	profile_at: 'Du bei', change_picture: 'Bild ändern', change_password: 'Passwort ändern', new_password: 'Neues Passwort', new_password_again: 'Neues Passwort noch einmal',
-	password_hint: 'Überall sonst wirst du abgemeldet.', password_empty: 'Ein Passwort hat mindestens ein Zeichen.', passwords_differ: 'Die beiden sind nicht gleich.',
-	sessions: 'Wo du angemeldet bist', unnamed: 'Ohne Namen', this_one: 'hier', session_times: 'Seit {created}, zuletzt benutzt {used}', end_session: 'Dort abmelden', end_others: 'Überall sonst abmelden',
+	password_hint: 'Überall sonst wirst du abgemeldet.', passwords_differ: 'Die beiden sind nicht gleich.',
+	sessions: 'Wo du angemeldet bist', unnamed: 'Ohne Namen', this_one: 'hier', session_times: 'Seit {created}, zuletzt benutzt {used}', end_session: 'Dort abmelden', 
 	sessions_400: 'Dieser Server kennt keine Sitzungen.',
-	this_browser: 'Dieser Browser', theme: 'Aussehen', as_system: 'Wie das System', light: 'Hell', dark: 'Dunkel', language_label: 'Sprache', as_browser: 'Wie der Browser',
-	notifications: 'Benachrichtigungen', notify_mentions: 'Erwähnungen von mir', notify_all: 'Alle Nachrichten', allow_notifications: 'Benachrichtigungen in diesem Browser erlauben',
-	notifications_denied: 'Der Browser sperrt Benachrichtigungen dieser Seite. Erlaube sie in seinen Einstellungen.', notifications_missing: 'Dieser Browser kennt keine Benachrichtigungen.',
+	this_browser: 'Dieser Browser', theme: 'Aussehen', as_system: 'Wie das System', light: 'Hell', dark: 'Dunkel', 
+	notifications_blocked: 'Der Browser sperrt Mitteilungen oder hat keine. Erlaube sie in seinen Einstellungen.', until_hint: 'Leer: für immer.',
+	notifications: 'Benachrichtigungen', notify_mentions: 'Erwähnungen von mir', notify_all: 'Alle Nachrichten', 
+	
 	unsent_one: 'Eine Nachricht ist noch nicht gesendet und ginge verloren.', unsent_other: '{n} Nachrichten sind noch nicht gesendet und gingen verloren.',
 	add_server: 'Server hinzufügen', no_connection: 'keine Verbindung', needs_login: 'Anmeldung nötig', address: 'Adresse', address_hint: 'Ein Name, Name:Port oder die URL seiner Seite. Ohne Port: 2345.',
 	address_bad: 'Das ist keine Adresse eines Servers.', connect: 'Verbinden', unreachable: '{address} ist nicht zu erreichen.',
 	certificate_hint: 'Wenn sein Zertifikat selbst signiert ist: öffne seine Seite, nimm das Zertifikat dort an, und versuch es noch einmal.',
-	already_listed: '{name} steht schon in deiner Liste.', server_added: '{name} steht in deiner Liste.',
+	server_added: '{name} steht in deiner Liste.',
 	remove_server: 'Server entfernen', remove_server_text: '{name} aus deiner Liste entfernen? Du wirst dort abgemeldet. Dein Konto bleibt.',
 
 	// manage (W4)

@@ -47,24 +47,25 @@ export default {
 	may_not_read: 'You may not read here.', beginning: 'This is the beginning of #{name}.',
 
 	// people (W3)
-	online: 'Online', offline: 'Offline', groups: 'Groups', more_members: '{n} more', nobody_found: 'Nobody is called that.',
-	mention: 'Mention', edit_profile: 'Edit profile', leave_group: 'Leave group', leave_group_text: 'Leave {name}? You cannot put yourself back into it.',
+	online: 'Online', offline: 'Offline', groups: 'Groups', 
+	mention: 'Mention', leave_group: 'Leave group', leave_group_text: 'Leave {name}? You cannot put yourself back into it.',
 	moderation: 'Moderation', kick: 'Throw out', kick_text: 'End all connections of {name}? They may come back at once.', kicked: '{name} was thrown out.',
-	is_banned: 'Banned until: {until}', ban_ends: 'Ends', ban_never: 'Never', ban_hour: 'In an hour', ban_day: 'In a day', ban_week: 'In a week', ban_date: 'At a date…',
-	picture_unreadable: 'This file is no picture that the browser can read.', crop: 'Choose a part', zoom: 'Zoom',
-	crop_hint: 'Drag the picture, or move it with the arrow keys. Plus and minus zoom.',
+	is_banned: 'Banned until: {until}', 
+	picture_unreadable: 'This file is no picture that the browser can read.', 
+	
 	profile_at: 'You at', change_picture: 'Change picture', change_password: 'Change password', new_password: 'New password', new_password_again: 'New password again',
-	password_hint: 'Everywhere else you are logged out.', password_empty: 'A password has at least one character.', passwords_differ: 'The two are not the same.',
-	sessions: 'Where you are logged in', unnamed: 'Unnamed', this_one: 'here', session_times: 'Since {created}, last used {used}', end_session: 'Log out there', end_others: 'Log out everywhere else',
+	password_hint: 'Everywhere else you are logged out.', passwords_differ: 'The two are not the same.',
+	sessions: 'Where you are logged in', unnamed: 'Unnamed', this_one: 'here', session_times: 'Since {created}, last used {used}', end_session: 'Log out there', 
 	sessions_400: 'This server keeps no sessions.',
-	this_browser: 'This browser', theme: 'Theme', as_system: 'As the system', light: 'Light', dark: 'Dark', language_label: 'Language', as_browser: 'As the browser',
-	notifications: 'Notifications', notify_mentions: 'Mentions of me', notify_all: 'All messages', allow_notifications: 'Allow notifications in this browser',
-	notifications_denied: 'The browser blocks notifications of this page. Allow them in its settings.', notifications_missing: 'This browser has no notifications.',
+	this_browser: 'This browser', theme: 'Theme', as_system: 'As the system', light: 'Light', dark: 'Dark', 
+	notifications_blocked: 'The browser blocks or lacks notifications. Allow them in its settings.', until_hint: 'Empty: for ever.',
+	notifications: 'Notifications', notify_mentions: 'Mentions of me', notify_all: 'All messages', 
+	
 	unsent_one: 'A message has not been sent yet and would be lost.', unsent_other: '{n} messages have not been sent yet and would be lost.',
 	add_server: 'Add a server', no_connection: 'no connection', needs_login: 'needs a login', address: 'Address', address_hint: 'A name, name:port, or the URL of its page. Without a port: 2345.',
 	address_bad: 'This is no address of a server.', connect: 'Connect', unreachable: '{address} cannot be reached.',
 	certificate_hint: 'If its certificate is self-signed: open its page, accept the certificate there, and try again.',
-	already_listed: '{name} is in your list already.', server_added: '{name} is in your list.',
+	server_added: '{name} is in your list.',
 	remove_server: 'Remove server', remove_server_text: 'Remove {name} from your list? You are logged out there. Your account stays.',
 
 	// manage (W4)
