@@ -3,9 +3,8 @@
 export default {
 	// core
 	save: 'Speichern', cancel: 'Abbrechen', delete: 'Löschen', close: 'Schließen', edit: 'Bearbeiten', add: 'Hinzufügen', remove: 'Entfernen',
-	name: 'Name', password: 'Passwort', retry: 'Noch einmal', back: 'Zurück', more: 'Mehr', loading: 'Lädt…',
+	name: 'Name', password: 'Passwort', retry: 'Noch einmal', back: 'Zurück', loading: 'Lädt…',
 	search: 'Suchen', none: 'Keine', yes: 'Ja', no: 'Nein', copy: 'Kopieren',
-	language: 'Deutsch',
 	servers: 'Server', channels: 'Kanäle', members: 'Mitglieder', settings: 'Einstellungen', manage: 'Server verwalten',
 	log_in: 'Anmelden', log_out: 'Abmelden', register: 'Konto anlegen',
 	to_register: 'Neu hier? Konto anlegen', to_log_in: 'Ich habe ein Konto',
@@ -19,7 +18,7 @@ export default {
 	new_channel: 'Neuer Kanal', channel_settings: 'Einstellungen von #{name}', no_channels: 'Es gibt keinen Kanal, den du sehen darfst.',
 	unread_one: '{n} ungelesene Nachricht', unread_other: '{n} ungelesene Nachrichten',
 	mentions_one: '{n} Erwähnung von dir', mentions_other: '{n} Erwähnungen von dir',
-	show_channels: 'Kanäle zeigen', show_members: 'Mitglieder zeigen', skip_to_messages: 'Zu den Nachrichten springen',
+	show_channels: 'Kanäle zeigen', show_members: 'Mitglieder zeigen',
 	notice_400: 'Der Server nimmt das nicht an: etwas darin ist zu lang oder nicht erlaubt.',
 	notice_401: 'Du bist nicht angemeldet.', notice_403: 'Das darfst du nicht.', notice_404: 'Das gibt es nicht mehr.',
 	notice_405: 'Das ergibt gerade keinen Sinn.', notice_409: 'Dieser Name ist vergeben.',
@@ -48,25 +47,20 @@ export default {
 	to_newest: 'Zum Neuesten', may_not_read: 'Du darfst hier nicht lesen.', beginning: 'Hier beginnt #{name}.',
 
 	// people (W3)
-	online: 'Online', offline: 'Offline', groups: 'Gruppen', 
-	mention: 'Erwähnen', leave_group: 'Gruppe verlassen', leave_group_text: '{name} verlassen? Du kannst dich nicht selbst wieder aufnehmen.',
-	moderation: 'Moderation', kick: 'Hinauswerfen', kick_text: 'Alle Verbindungen von {name} beenden? Die Rückkehr steht sofort offen.', kicked: '{name} wurde hinausgeworfen.',
-	is_banned: 'Gebannt bis: {until}', 
-	picture_unreadable: 'Diese Datei ist kein Bild, das der Browser lesen kann.', 
-	
-	profile_at: 'Du bei', change_picture: 'Bild ändern', change_password: 'Passwort ändern', new_password: 'Neues Passwort', new_password_again: 'Neues Passwort noch einmal',
-	password_hint: 'Überall sonst wirst du abgemeldet.', passwords_differ: 'Die beiden sind nicht gleich.',
-	sessions: 'Wo du angemeldet bist', unnamed: 'Ohne Namen', this_one: 'hier', session_times: 'Seit {created}, zuletzt benutzt {used}', end_session: 'Dort abmelden', 
+	online: 'Online', offline: 'Offline',
+	kick: 'Hinauswerfen',
+	picture_unreadable: 'Diese Datei ist kein Bild, das der Browser lesen kann.',
+	change_picture: 'Bild ändern', change_password: 'Passwort ändern', new_password: 'Neues Passwort',
+	password_hint: 'Überall sonst wirst du abgemeldet.',
+	sessions: 'Wo du angemeldet bist', this_one: 'hier', session_times: 'Seit {created}, zuletzt benutzt {used}', end_session: 'Dort abmelden',
 	sessions_400: 'Dieser Server kennt keine Sitzungen.',
-	this_browser: 'Dieser Browser', theme: 'Aussehen', as_system: 'Wie das System', light: 'Hell', dark: 'Dunkel', 
-	notifications_blocked: 'Der Browser sperrt Mitteilungen oder hat keine. Erlaube sie in seinen Einstellungen.', until_hint: 'Leer: für immer.',
-	notifications: 'Benachrichtigungen', notify_mentions: 'Erwähnungen von mir', notify_all: 'Alle Nachrichten', 
-	
+	theme: 'Aussehen', as_system: 'Wie das System', light: 'Hell', dark: 'Dunkel',
+	notifications: 'Benachrichtigungen', notify_mentions: 'Erwähnungen von mir', notify_all: 'Alle Nachrichten',
+	notifications_denied: 'Der Browser sperrt Benachrichtigungen dieser Seite. Erlaube sie in seinen Einstellungen.',
 	unsent_one: 'Eine Nachricht ist noch nicht gesendet und ginge verloren.', unsent_other: '{n} Nachrichten sind noch nicht gesendet und gingen verloren.',
 	add_server: 'Server hinzufügen', no_connection: 'keine Verbindung', needs_login: 'Anmeldung nötig', address: 'Adresse', address_hint: 'Ein Name, Name:Port oder die URL seiner Seite. Ohne Port: 2345.',
 	address_bad: 'Das ist keine Adresse eines Servers.', connect: 'Verbinden', unreachable: '{address} ist nicht zu erreichen.',
 	certificate_hint: 'Wenn sein Zertifikat selbst signiert ist: öffne seine Seite, nimm das Zertifikat dort an, und versuch es noch einmal.',
-	server_added: '{name} steht in deiner Liste.',
 	remove_server: 'Server entfernen', remove_server_text: '{name} aus deiner Liste entfernen? Du wirst dort abgemeldet. Dein Konto bleibt.',
 
 	// manage (W4)
@@ -95,7 +89,7 @@ export default {
 	emoji_400: 'Ein Name hat 1 bis 32 von a bis z, 0 bis 9, _ und -.', emoji_409: 'Ein Emoji heißt schon so.', delete_emoji: 'Emoji löschen', delete_emoji_text: ':{name}: für alle löschen?',
 	no_bans: 'Niemand ist gebannt.', banned_by: 'von {by}, {date}, bis: {until}', for_ever: 'für immer', unban: 'Wieder einlassen',
 	ban_someone: 'Jemanden bannen', ban: 'Bannen',
-	reason: 'Grund', reason_hint: 'Nur wer moderiert, sieht ihn.', until: 'Bis', until_past: 'Diese Zeit ist vorbei.',
+	reason: 'Grund', reason_hint: 'Nur wer moderiert, sieht ihn.', until: 'Bis', until_hint: 'Leer: für immer.',
 	older: 'Ältere', audit_empty: 'Noch nichts.', audit_400: 'Dieser Server hat kein Protokoll zu zeigen.', command_line: 'die Befehlszeile',
 	did_kick: 'warf hinaus:', did_ban: 'bannte', did_unban: 'ließ wieder ein:', did_delete: 'löschte eine Nachricht in', did_register: 'kam mit Einladung:',
 	did_passwd: 'gab ein Passwort an', did_owner: 'machte zum Eigentümer:', did_invite: 'machte eine Einladung',

@@ -3,9 +3,8 @@
 export default {
 	// core
 	save: 'Save', cancel: 'Cancel', delete: 'Delete', close: 'Close', edit: 'Edit', add: 'Add', remove: 'Remove',
-	name: 'Name', password: 'Password', retry: 'Try again', back: 'Back', more: 'More', loading: 'Loading…',
+	name: 'Name', password: 'Password', retry: 'Try again', back: 'Back', loading: 'Loading…',
 	search: 'Search', none: 'None', yes: 'Yes', no: 'No', copy: 'Copy',
-	language: 'English',
 	servers: 'Servers', channels: 'Channels', members: 'Members', settings: 'Settings', manage: 'Manage server',
 	log_in: 'Log in', log_out: 'Log out', register: 'Create account',
 	to_register: 'New here? Create an account', to_log_in: 'I have an account',
@@ -19,7 +18,7 @@ export default {
 	new_channel: 'New channel', channel_settings: 'Settings of #{name}', no_channels: 'There is no channel that you may see.',
 	unread_one: '{n} unread message', unread_other: '{n} unread messages',
 	mentions_one: '{n} mention of you', mentions_other: '{n} mentions of you',
-	show_channels: 'Show channels', show_members: 'Show members', skip_to_messages: 'Skip to the messages',
+	show_channels: 'Show channels', show_members: 'Show members',
 	notice_400: 'The server did not take this: something in it is too long or not allowed.',
 	notice_401: 'You are not logged in.', notice_403: 'You may not do this.', notice_404: 'This is not there any more.',
 	notice_405: 'This makes no sense right now.', notice_409: 'This name is taken.',
@@ -47,25 +46,20 @@ export default {
 	may_not_read: 'You may not read here.', beginning: 'This is the beginning of #{name}.',
 
 	// people (W3)
-	online: 'Online', offline: 'Offline', groups: 'Groups', 
-	mention: 'Mention', leave_group: 'Leave group', leave_group_text: 'Leave {name}? You cannot put yourself back into it.',
-	moderation: 'Moderation', kick: 'Throw out', kick_text: 'End all connections of {name}? They may come back at once.', kicked: '{name} was thrown out.',
-	is_banned: 'Banned until: {until}', 
-	picture_unreadable: 'This file is no picture that the browser can read.', 
-	
-	profile_at: 'You at', change_picture: 'Change picture', change_password: 'Change password', new_password: 'New password', new_password_again: 'New password again',
-	password_hint: 'Everywhere else you are logged out.', passwords_differ: 'The two are not the same.',
-	sessions: 'Where you are logged in', unnamed: 'Unnamed', this_one: 'here', session_times: 'Since {created}, last used {used}', end_session: 'Log out there', 
+	online: 'Online', offline: 'Offline',
+	kick: 'Throw out',
+	picture_unreadable: 'This file is no picture that the browser can read.',
+	change_picture: 'Change picture', change_password: 'Change password', new_password: 'New password',
+	password_hint: 'Everywhere else you are logged out.',
+	sessions: 'Where you are logged in', this_one: 'here', session_times: 'Since {created}, last used {used}', end_session: 'Log out there',
 	sessions_400: 'This server keeps no sessions.',
-	this_browser: 'This browser', theme: 'Theme', as_system: 'As the system', light: 'Light', dark: 'Dark', 
-	notifications_blocked: 'The browser blocks or lacks notifications. Allow them in its settings.', until_hint: 'Empty: for ever.',
-	notifications: 'Notifications', notify_mentions: 'Mentions of me', notify_all: 'All messages', 
-	
+	theme: 'Theme', as_system: 'As the system', light: 'Light', dark: 'Dark',
+	notifications: 'Notifications', notify_mentions: 'Mentions of me', notify_all: 'All messages',
+	notifications_denied: 'The browser blocks notifications of this page. Allow them in its settings.',
 	unsent_one: 'A message has not been sent yet and would be lost.', unsent_other: '{n} messages have not been sent yet and would be lost.',
 	add_server: 'Add a server', no_connection: 'no connection', needs_login: 'needs a login', address: 'Address', address_hint: 'A name, name:port, or the URL of its page. Without a port: 2345.',
 	address_bad: 'This is no address of a server.', connect: 'Connect', unreachable: '{address} cannot be reached.',
 	certificate_hint: 'If its certificate is self-signed: open its page, accept the certificate there, and try again.',
-	server_added: '{name} is in your list.',
 	remove_server: 'Remove server', remove_server_text: 'Remove {name} from your list? You are logged out there. Your account stays.',
 
 	// manage (W4)
@@ -94,7 +88,7 @@ export default {
 	emoji_400: 'A name has 1 to 32 of a to z, 0 to 9, _ and -.', emoji_409: 'An emoji has this name already.', delete_emoji: 'Delete emoji', delete_emoji_text: 'Delete :{name}: for everybody?',
 	no_bans: 'Nobody is banned.', banned_by: 'by {by}, {date}, until: {until}', for_ever: 'for ever', unban: 'Let in again',
 	ban_someone: 'Ban someone', ban: 'Ban',
-	reason: 'Reason', reason_hint: 'Only moderators see it.', until: 'Until', until_past: 'This time is past.',
+	reason: 'Reason', reason_hint: 'Only moderators see it.', until: 'Until', until_hint: 'Empty: for ever.',
 	older: 'Older', audit_empty: 'Nothing yet.', audit_400: 'This server has no record to show.', command_line: 'the command line',
 	did_kick: 'threw out', did_ban: 'banned', did_unban: 'let in again', did_delete: 'deleted a message in', did_register: 'came by invite:',
 	did_passwd: 'gave a password to', did_owner: 'made an owner:', did_invite: 'made an invite',
