@@ -8,7 +8,6 @@ import { act, attempt, drawOn } from './permissions.js';
 
 export const openProfile = (app, user) => {
 	const community = app.current;
-	const isMe = uuid === community.me;
 	const stop = new AbortController();
 	const isOther = user !== community.me;
 	const element = h('div');

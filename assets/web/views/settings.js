@@ -69,7 +69,7 @@ const allowNotifications = async () => {
 /** From the home server one leaves all; from another only that one. */
 const logOut = async (app, community, dialog) => {
 	const left = community.isHome ? app.communities : [community];
-	const n = left.flatMap(({ outbox }) => outbox.entries).length;
+	const n = left.flatMap(({ outbox }) => outbox.entries).filter(({ state }) => state !== 'sent').length;
 	if (n && !await ask(t('log_out'), t('unsent', { n }), t('log_out'), { danger: true })) return;
 	dialog.close();
 	await (community.isHome ? app : community).logout();
