@@ -13,7 +13,6 @@ const settingAt = (bytes, index) => ((bytes?.[index >> 2] ?? 0) >> ((index & 3) 
 /** Three bytes to `{name: setting}`. */
 export const decode = (bytes) => Object.fromEntries(PERMISSIONS.map((name, index) => [name, settingAt(bytes, index)]));
 
-/** And back. */
 export const encode = (settings) => {
 	const bytes = [0, 0, 0];
 	PERMISSIONS.forEach((name, index) => { bytes[index >> 2] |= settings[name] << ((index & 3) * 2); });

@@ -24,14 +24,13 @@ export const openManage = (app) => {
 	const show = (name) => {
 		shown = name;
 		for (const tab of tabs) tab.setAttribute('aria-selected', String(tab.value === name));
-		panel.setAttribute('aria-label', t(`tab_${name}`));
 		replace(panel, TABS[name][0](community, stop.signal));
 	};
 	const offer = () => {
 		for (const tab of tabs) tab.hidden = community.state === 'stranger' || !community.can(TABS[tab.value][1]);
-		const offered = tabs.filter((tab) => !tab.hidden).map((tab) => tab.value);
-		if (offered.includes(shown)) return;
-		if (offered.length) return show(offered[0]);
+		const offered = tabs.filter((tab) => !tab.hidden);
+		if (offered.some((tab) => tab.value === shown)) return;
+		if (offered.length) return show(offered[0].value);
 		// What was opened from here, too.
 		document.querySelectorAll('dialog').forEach((dialog) => dialog.close());
 		say(t('notice_403'));

@@ -1,4 +1,4 @@
-// A channel's name, place and overrides, with what they come to for each group and member.
+// A channel's name, place and overrides, with what they come to.
 
 import { field, form, h, openDialog, replace, say } from '../dom.js';
 import { comesTo, decode } from '../permissions.js';
@@ -10,12 +10,12 @@ const IN_CHANNEL = ['view_channel', 'read_messages', 'send_messages', 'manage_me
 const EVERYBODY = 'group:0';
 const SHOWN_MAX = 50; // rows of the table
 
-/** Of whom a channel may say something, each like a member with these groups. */
-const subjectsOf = ({ groups, members }) => new Map([
+/** Whom overrides are for, each like a member with these groups. */
+const subjectsOf = ({ groups, members }) => [
 	[EVERYBODY, { name: t('everybody'), groups: [] }],
 	...groups.map(({ uuid, name }) => [`group:${uuid}`, { name, groups: [uuid] }]),
 	...[...members.values()].map((member) => [`user:${member.uuid}`, member]),
-]);
+];
 
 /** `channel`: null makes a new one. */
 export const openChannelSettings = (app, channel) => {
@@ -23,12 +23,10 @@ export const openChannelSettings = (app, channel) => {
 	const stop = new AbortController();
 	const edits = {};
 	const now = () => (channel ? community.findChannel(channel.uuid) : { name: '', permissions: {} });
-	/** As they are to be saved, of those who are there still. */
+	/** To be saved. */
 	const overrides = () => {
 		const { permissions } = now();
-		const subjects = subjectsOf(community);
-		const keys = Object.keys({ ...permissions, ...edits }).filter((key) => subjects.has(key));
-		const changed = keys.map((key) => [key, overlay(permissions[key], edits[key])]);
+		const changed = Object.keys({ ...permissions, ...edits }).map((key) => [key, overlay(permissions[key], edits[key])]);
 		return Object.fromEntries(changed.filter(([, bytes]) => bytes.some(Boolean)));
 	};
 	const set = (key, settings) => {
@@ -69,10 +67,9 @@ export const openChannelSettings = (app, channel) => {
 		nameField.defaultValue = now().name;
 		replace(place, channel && movers(community, 'update_channel', now(), community.channels));
 		toggle.checked = decode(permissions[EVERYBODY]).view_channel === 2;
-		// Those of whom it says something stand first.
-		const known = { [EVERYBODY]: [], ...now().permissions };
-		const found = [...subjectsOf(community)].filter(([, { name }]) => isFound(search, name))
-			.sort(([one], [other]) => (other in known) - (one in known));
+		const first = { [EVERYBODY]: [], ...now().permissions };
+		const found = subjectsOf(community).filter(([, { name }]) => isFound(search, name))
+			.sort(([one], [other]) => (other in first) - (one in first));
 		replace(table, permissionTable(IN_CHANNEL, found.slice(0, SHOWN_MAX).map(([key, subject]) =>
 			({ key, name: subject.name, permissions: permissions[key], all: comesTo(community, subject, { permissions }) })), set),
 		found.length > SHOWN_MAX && '…');

@@ -1,4 +1,4 @@
-// Groups: their names, colours and ranks, and what each allows; and the base, which everybody has.
+// Groups, what each allows, and the base, which everybody has.
 
 import { field, form, h, iconButton, openDialog, replace, say } from '../dom.js';
 import { PERMISSIONS } from '../permissions.js';

@@ -6,7 +6,7 @@ import { t } from '../text.js';
 import { act, drawOn, erase, isFound, nameInput, searchInput } from './permissions.js';
 import { emoji } from './rich.js';
 
-const SHOWN_MAX = 50; // emoji in the list
+const SHOWN_MAX = 50;
 const EMOJI_EDGE = 64;
 const ICON_EDGE = 256;
 

@@ -1,4 +1,4 @@
-// The table of deny, inherit and allow, and what all dialogs of settings share.
+// The table of deny, inherit and allow, and what dialogs share.
 
 import { ask, h, iconButton, on, say } from '../dom.js';
 import { decode, encode } from '../permissions.js';
@@ -7,7 +7,7 @@ import { refusalText, t } from '../text.js';
 const SETTINGS = ['inherit', 'allow', 'deny'];
 const SIGNS = { allow: ' ✓', deny: ' ✕' };
 
-/** A row for each of `subjects`: {key, name, permissions: bytes, all: what it comes to, if that is to be told}. */
+/** `subjects`: [{key, name, permissions: bytes, all: what they come to, or nothing}], a row each. */
 export const permissionTable = (names, subjects, onchange) => h('table.plain.permissions.outcome',
 	h('thead', h('tr', h('td'), names.map((name) => h('th', { scope: 'col' }, t(`may_${name}`))))),
 	h('tbody', subjects.map((subject) => h('tr', h('th', { scope: 'row' }, h('bdi', subject.name)),
@@ -18,12 +18,12 @@ const choice = ({ key, name: whose, permissions, all }, name, onchange) => {
 	// Who does not see a channel does nothing in it.
 	const word = all && (all[name] && all.view_channel ? 'allow' : 'deny');
 	return h('select', {
-		id: `${key}.${name}`, class: word ?? '', 'aria-label': `${t(`may_${name}`)}: ${whose}`,
+		id: `${key}.${name}`, class: word, 'aria-label': `${t(`may_${name}`)}: ${whose}`,
 		onchange: ({ target }) => onchange(key, { [name]: Number(target.value) }),
 	}, [2, 0, 1].map((value) => h('option', { value, selected: value === chosen }, t(SETTINGS[value]), value === chosen && SIGNS[word])));
 };
 
-/** What was chosen, over what stands, so that what others change meanwhile is kept. */
+/** What others change meanwhile is kept, but for what was chosen. */
 export const overlay = (bytes, settings) => encode({ ...decode(bytes), ...settings });
 
 /** The smallest position among a member's groups; beyond all without one. */
@@ -46,10 +46,10 @@ export const drawOn = (target, events, draw, signal) => {
 export const act = (community, command, fields, kind = 'manage') => community.request(command, fields)
 	.catch((problem) => { throw new Error(refusalText(problem, kind)); });
 
-/** What hinders the work of a button is said. */
+/** What hinders it is said. */
 export const attempt = (work) => work().catch((problem) => say(problem.message));
 
-/** Deletes it for good, once that is meant. `command` names the texts as well. Resolves with whether it did. */
+/** Deletes once that is meant; resolves with whether it did. `command` names the texts as well. */
 export const erase = (community, command, fields, values) => attempt(async () =>
 	await ask(t(command), t(`${command}_text`, values), t('delete'), { danger: true }) && act(community, command, fields, command));
 
