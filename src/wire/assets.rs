@@ -44,8 +44,6 @@ static FILES: &[(&str, &[u8])] = files![
     "protocol.js"
     "storage.js"
     "style/base.css"
-    "style/composer.css"
-    "style/manage.css"
     "style/messages.css"
     "style/people.css"
     "text.js"

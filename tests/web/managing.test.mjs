@@ -157,13 +157,13 @@ story('banned in view, and let in again; the record says who did it', async (sta
   const profile = dialog(page);
   await profile.getByText('Ban', { exact: true }).first().click();
   await profile.getByLabel('Reason').fill('spills the milk');
-  await profile.getByLabel('Ends').selectOption('In an hour');
+  await profile.getByLabel('Until').fill('2199-12-31T12:00');
   await profile.getByRole('button', { name: 'Ban', exact: true }).click();
   await profile.getByText(/^Banned until:/).waitFor();
   await shot(page, 'profile-banned');
   await profile.getByRole('button', { name: 'Close' }).click();
   const bans = await manage(page, 'Bans');
-  await bans.getByText('spills the milk').waitFor();
+  await bans.getByRole('listitem').filter({ hasText: 'spills the milk' }).getByText(/until: .*2199/).waitFor();
   await shot(page, 'bans');
   // Out, and told so where she was.
   await annPage.getByRole('button', { name: 'Log in', exact: true }).waitFor();

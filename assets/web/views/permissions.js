@@ -8,19 +8,19 @@ const SETTINGS = ['inherit', 'allow', 'deny'];
 const SIGNS = { allow: ' ✓', deny: ' ✕' };
 
 /** `subjects`: [{key, name, permissions: bytes, all: what they come to, or nothing}], a row each. */
-export const permissionTable = (names, subjects, onchange) => h('table.plain.permissions.outcome',
+export const permissionTable = (names, subjects, onchange) => h('table',
 	h('thead', h('tr', h('td'), names.map((name) => h('th', { scope: 'col' }, t(`may_${name}`))))),
 	h('tbody', subjects.map((subject) => h('tr', h('th', { scope: 'row' }, h('bdi', subject.name)),
-		names.map((name) => h('td', choice(subject, name, onchange)))))));
+		names.map((name) => choice(subject, name, onchange))))));
 
 const choice = ({ key, name: whose, permissions, all }, name, onchange) => {
 	const chosen = decode(permissions)[name];
 	// Who does not see a channel does nothing in it.
 	const word = all && (all[name] && all.view_channel ? 'allow' : 'deny');
-	return h('select', {
-		id: `${key}.${name}`, class: word, 'aria-label': `${t(`may_${name}`)}: ${whose}`,
+	return h('td', { class: word }, h('select', {
+		id: `${key}.${name}`, 'aria-label': `${t(`may_${name}`)}: ${whose}`,
 		onchange: ({ target }) => onchange(key, { [name]: Number(target.value) }),
-	}, [2, 0, 1].map((value) => h('option', { value, selected: value === chosen }, t(SETTINGS[value]), value === chosen && SIGNS[word])));
+	}, [2, 0, 1].map((value) => h('option', { value, selected: value === chosen }, t(SETTINGS[value]), value === chosen && SIGNS[word]))));
 };
 
 /** What others change meanwhile is kept, but for what was chosen. */

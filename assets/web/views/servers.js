@@ -22,20 +22,22 @@ export const serversView = (app, signal) => {
 const serverItem = (app, community) => {
 	const { address, name, isHome, state } = community;
 	const words = STATES[state] ? `${name}, ${t(STATES[state])}` : name;
-	const sign = { waiting: 'warning', stranger: 'lock' }[state];
 	const { count, mentions } = community.unreadTotal();
 	const isCurrent = community === app.current;
+	const id = `server.${address}`;
 	const show = () => {
 		app.show(community);
 		// All views are others now; whoever uses the keys stays where they are.
-		if (document.activeElement === document.body) document.getElementById(`server.${address}`)?.focus();
+		if (document.activeElement === document.body) document.getElementById(id)?.focus();
 	};
+	const remove = () => attempt(async () => {
+		if (!await ask(t('remove_server'), t('remove_server_text', community), t('remove'), { danger: true })) return;
+		await inWords(app.removeCommunity(community));
+	});
 	return h('li',
-		h('button.server', {
-			id: `server.${address}`, title: words, 'aria-current': isCurrent ? 'page' : null,
-			class: STATES[state] ? 'away' : '', onclick: show,
-		}, face(community), h('span.visually-hidden', words), sign && icon(sign), mark(count, mentions)),
-		isCurrent && !isHome && iconButton('more', `${t('more')}: ${name}`, () => openActions(app, community), { id: 'server.more' }));
+		h('button.server', { id, title: words, 'aria-current': isCurrent ? 'page' : null, class: STATES[state] ? 'away' : '', onclick: show },
+			face(community), h('span.visually-hidden', words), STATES[state] && icon('warning'), mark(count, mentions)),
+		isCurrent && !isHome && iconButton('delete', `${t('remove')}: ${name}`, remove, { id: 'server.remove' }));
 };
 
 /** The icon, or the first letters of the name. */
@@ -47,55 +49,41 @@ const face = (community) => {
 
 const inWords = (work) => work.catch((problem) => { throw new Error(refusalText(problem)); });
 
-const openActions = (app, community) => {
-	const button = (tag, text, work) => h(tag, { onclick: () => attempt(() => inWords(work())) }, t(text));
-	const dialog = openDialog(community.name, [
-		h('p', community.address), community.state === 'waiting' && certificateHint(community),
-		h('div.row.end',
-			button('button', 'move_up', () => app.moveCommunity(community, -1)), button('button', 'move_down', () => app.moveCommunity(community, 1)),
-			button('button.danger', 'remove', async () => {
-				if (!await ask(t('remove_server'), t('remove_server_text', community), t('remove'), { danger: true })) return;
-				dialog.close();
-				await app.removeCommunity(community);
-			}))]);
-};
-
-/** A browser asks about a self-signed certificate only on a page of that server. */
-const certificateHint = ({ address }) => h('p.hint', t('certificate_hint'), ' ',
-	h('a', { href: `https://${address}/`, target: '_blank', rel: 'noopener noreferrer' }, `https://${address}/`));
-
 /** `host`, `host:port`, an IPv6 address, or the URL of the server's page. Gives {host, port} or throws. */
-export const parseAddress = (text) => {
+const parseAddress = (text) => {
 	const given = text.trim();
 	const isUrl = /^\w+:\/\//.test(given);
-	const bare = /^[0-9a-f:.]*:[0-9a-f:.]*:[0-9a-f:.]*$/i.test(given) ? `[${given}]` : given;
+	const bare = /:.*:/.test(given) && !given.startsWith('[') ? `[${given}]` : given;
 	const url = URL.parse(isUrl ? given : `https://${bare}`);
 	if (!url || !/^(https|wss):$/.test(url.protocol) || /[\s%]/.test(url.hostname)) throw new Error(t('address_bad'));
 	// Nothing is left of the usual port in a URL.
-	const usual = isUrl || /:443\/?$/.test(bare) ? 443 : PORT;
+	const usual = isUrl || bare.endsWith(':443') ? 443 : PORT;
 	return { host: url.hostname, port: Number(url.port) || usual };
 };
 
-export const openAddServer = (app) => {
+const openAddServer = (app) => {
 	let community = null;
 	const note = h('div', { role: 'status' });
 	const letGo = () => app.communities.includes(community) || community?.close();
-	const done = (words) => {
+	const done = () => {
 		dialog.close();
 		app.show(community);
-		say(t(words, community));
+		say(t('server_added', community));
 	};
 	const content = h('div', form(async ({ address }) => {
 		const { host, port } = parseAddress(address);
 		letGo();
 		community = app.addCommunity(host, port);
-		if (app.communities.includes(community)) return done('already_listed');
+		if (app.communities.includes(community)) return done();
 		replace(note, h('p', t('connecting')));
 		try {
 			await community.reach();
 			await showAccount(app, community, content, done);
 		} catch {
-			replace(note, h('p.error', t('unreachable', community)), certificateHint(community));
+			// A browser asks about a self-signed certificate only on a page of that server.
+			const url = `https://${community.address}/`;
+			replace(note, h('p.error', t('unreachable', community)),
+				h('p.hint', t('certificate_hint'), ' ', h('a', { href: url, target: '_blank', rel: 'noopener noreferrer' }, url)));
 		}
 	}, field(t('address'), h('input', {
 		name: 'address', required: true, inputmode: 'url', autocapitalize: 'none', spellcheck: 'false', autocomplete: 'off', placeholder: 'chat.example:2345',
@@ -105,17 +93,15 @@ export const openAddServer = (app) => {
 };
 
 /** Who one is at home is what one is called there, too, unless one says otherwise. */
-const showAccount = async (app, community, content, ondone) => {
+const showAccount = async (app, community, content, done) => {
 	const me = app.home.member(app.home.me);
 	const { uname = me.name, pfp = me.pfp } = await app.home.request('sync_get').catch(() => ({}));
-	const keep = async (isNew) => {
+	const ondone = (isNew) => attempt(async () => {
 		if (isNew && pfp) await community.request('pfp', { data: pfp }).catch(() => {}); // what is no picture there
 		await inWords(app.keepCommunity(community));
-		ondone('server_added');
-	};
-	const forms = accountForms(community, {
-		name: uname, ondone: () => attempt(() => keep(forms.querySelector('[autocomplete=new-password]'))),
+		done();
 	});
+	const forms = accountForms(community, { name: uname, ondone });
 	replace(content, h('div.row.found', face(community), h('div', h('h3', { dir: 'auto' }, community.name), h('p.hint', community.address))), forms);
 	forms.querySelector('input').focus();
 };

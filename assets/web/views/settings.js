@@ -1,8 +1,8 @@
 // What members choose: how they are called and look, their password and sessions, and how this browser behaves.
 
 import { ask, field, form, h, openDialog, replace, say } from '../dom.js';
-import { avatar, cropDialog } from '../picture.js';
-import { dateTime, LANGUAGES, relative, t } from '../text.js';
+import { avatar, pictureFromFile } from '../picture.js';
+import { dateTime, relative, t } from '../text.js';
 import { act, attempt, drawOn, nameInput } from './permissions.js';
 
 export const openSettings = (app) => {
@@ -12,7 +12,8 @@ export const openSettings = (app) => {
 	const dialog = openDialog(t('settings'), [
 		h('h3', t('profile_at'), ' ', h('bdi', community.name)), profile(app, community, stop.signal), password(community, load),
 		h('h3', t('sessions')), list,
-		h('h3', t('this_browser')), appearance(app), notifications(app),
+		h('h3', t('this_browser')),
+		choice(app, 'theme', { auto: t('as_system'), light: t('light'), dark: t('dark') }), notifications(app),
 		h('div.row.end', h('button.danger', { onclick: () => attempt(() => logOut(app, community, dialog)) }, t('log_out'))),
 	], { onclose: () => stop.abort() });
 };
@@ -23,8 +24,9 @@ const profile = (app, community, signal) => {
 	const file = h('input', { type: 'file', accept: 'image/*', hidden: true, onchange: () => attempt(choose) });
 	const choose = async () => {
 		const [chosen] = file.files;
-		const data = chosen && await cropDialog(chosen).finally(() => { file.value = ''; });
-		if (data) await save('pfp', { data }, { pfp: data });
+		file.value = '';
+		const data = await pictureFromFile(chosen);
+		await save('pfp', { data }, { pfp: data });
 	};
 	/** The home server keeps them for use at other servers, too. */
 	const save = async (command, fields, everywhere) => {
@@ -47,9 +49,8 @@ const profile = (app, community, signal) => {
 };
 
 const password = (community, onchanged) => {
-	const input = (name) => h('input', { name, type: 'password', autocomplete: 'new-password' });
+	const input = (name) => h('input', { name, type: 'password', required: true, autocomplete: 'new-password' });
 	return h('details', h('summary', t('change_password')), form(async ({ first, second }, element) => {
-		if (!first) throw new Error(t('password_empty'));
 		if (first !== second) throw new Error(t('passwords_differ'));
 		await act(community, 'change_password', { new_password: first });
 		element.reset();
@@ -65,15 +66,11 @@ const password = (community, onchanged) => {
 
 const sessions = (community) => {
 	const list = h('ul.list');
-	const end = (those) => attempt(async () => {
-		for (const { uuid } of those) await act(community, 'delete_session', { session: uuid });
-	}).finally(load);
+	const end = (session) => attempt(() => act(community, 'delete_session', { session }).finally(load));
 	const load = async () => {
 		try {
 			const { data } = await act(community, 'list_sessions', {}, 'sessions');
-			const others = data.filter(({ current }) => !current);
-			replace(list, data.map((session) => sessionItem(session, () => end([session]))),
-				others.length > 1 && h('li.row', h('button.danger', { onclick: () => end(others) }, t('end_others'))));
+			replace(list, data.map((session) => sessionItem(session, () => end(session.uuid))));
 		} catch (problem) {
 			replace(list, h('li.hint', problem.message));
 		}
@@ -84,45 +81,31 @@ const sessions = (community) => {
 
 const sessionItem = ({ name, created, last_used: used, current }, onend) => h('li.row',
 	h('div', h('bdi', name ?? t('unnamed')), current && h('b', ` – ${t('this_one')}`),
-		h('p.hint', { title: dateTime(used) }, t('session_times', { created: dateTime(created), used: relative(used) }))),
+		h('p.hint', t('session_times', { created: dateTime(created), used: relative(used) }))),
 	!current && h('button', { 'aria-label': `${t('end_session')}: ${name ?? t('unnamed')}`, onclick: onend }, t('end_session')));
 
-const choice = (app, key, label, options, onchosen) => field(t(label), h('select', {
+const choice = (app, key, options, onchosen) => field(t(key), h('select', {
 	onchange: ({ target }) => {
 		app.setSettings({ [key]: target.value });
 		onchosen?.();
 	},
 }, Object.entries(options).map(([value, text]) => h('option', { value, selected: value === app.settings[key] }, text))));
 
-const appearance = (app) => {
-	const languages = Object.entries(LANGUAGES).map(([key, texts]) => [key, texts.language]);
-	return [
-		choice(app, 'theme', 'theme', { auto: t('as_system'), light: t('light'), dark: t('dark') }),
-		choice(app, 'language', 'language_label', { auto: t('as_browser'), ...Object.fromEntries(languages) })];
-};
-
 /** What the browser says to them is shown. */
 const notifications = (app) => {
-	const state = h('div', { role: 'status' });
-	const draw = () => {
-		const permission = globalThis.Notification?.permission ?? 'missing';
-		const isFine = permission === 'granted' || app.settings.notifications === 'none';
-		replace(state, !isFine && (permission === 'default'
-			? h('button', { onclick: request }, t('allow_notifications'))
-			: h('p.error', t(`notifications_${permission}`))));
-	};
+	const state = h('p.error', { role: 'status' });
 	const request = async () => {
-		if (app.settings.notifications !== 'none') await globalThis.Notification?.requestPermission();
-		draw();
+		const isOff = app.settings.notifications === 'none';
+		const permission = isOff ? 'granted' : await globalThis.Notification?.requestPermission();
+		state.textContent = permission === 'granted' ? '' : t('notifications_blocked');
 	};
-	draw();
-	return [choice(app, 'notifications', 'notifications', { none: t('none'), mentions: t('notify_mentions'), all: t('notify_all') }, request), state];
+	return [choice(app, 'notifications', { none: t('none'), mentions: t('notify_mentions'), all: t('notify_all') }, request), state];
 };
 
 /** From the home server one leaves all; from another only that one. */
 const logOut = async (app, community, dialog) => {
 	const left = community.isHome ? app.communities : [community];
-	const n = left.flatMap(({ outbox }) => outbox.entries).filter(({ state }) => state !== 'sent').length;
+	const n = left.flatMap(({ outbox }) => outbox.entries).length;
 	if (n && !await ask(t('log_out'), t('unsent', { n }), t('log_out'), { danger: true })) return;
 	dialog.close();
 	await (community.isHome ? app : community).logout();

@@ -1,6 +1,6 @@
 // The page: servers, channels, messages and members beside each other, folded on narrow screens.
 
-import { announce, freshId, h, icon, iconButton, on, replace, say } from '../dom.js';
+import { announce, h, icon, iconButton, on, replace, say } from '../dom.js';
 import { avatar } from '../picture.js';
 import { t } from '../text.js';
 import { channelsView } from './channels.js';
@@ -9,6 +9,7 @@ import { loginView } from './login.js';
 import { openManage } from './manage.js';
 import { membersView } from './members.js';
 import { messagesView } from './messages.js';
+import { drawOn } from './permissions.js';
 import { openProfile } from './profile.js';
 import { serversView } from './servers.js';
 import { openSettings } from './settings.js';
@@ -29,33 +30,28 @@ export const shellView = (app) => {
 		shown = key;
 		stop.abort();
 		stop = new AbortController();
-		if (isStranger) strangerShell(app, shell, stop.signal);
-		else if (current.me) memberShell(app, shell, stop.signal);
-		else {
-			const rail = app.communities.length > 1 && serversView(app, stop.signal);
-			replace(shell, rail, h('main.boot', h('h1', current.name), h('p', { role: 'status' }, t('connecting'))));
-		}
-		shell.classList.toggle('alone', !current.me || isStranger);
+		const isAlone = isStranger || !current.me;
+		shell.classList.toggle('alone', isAlone);
+		if (!isAlone) return memberShell(app, shell, stop.signal);
+		replace(shell, app.communities.length > 1 && serversView(app, stop.signal),
+			isStranger ? h('main', loginView(app, stop.signal)) : h('main.boot', h('h1', current.name), h('p', { role: 'status' }, t('connecting'))));
+		shell.querySelector('main input')?.focus();
 	};
 	on(app, 'state community servers', render);
 	on(app, 'pane', () => { shell.dataset.pane = app.pane; });
 	on(app, 'unread channel community name servers', () => { document.title = app.title; });
-	on(app, 'icon community', () => showIcon(app.current));
+	on(app, 'icon community', () => {
+		document.querySelector('link[rel=icon]').href = app.current.pictureUrl(app.current.icon) ?? 'data:,';
+	});
 	shell.dataset.pane = app.pane;
 	render();
 	return element;
 };
 
-const strangerShell = (app, shell, signal) => {
-	const others = app.communities.length > 1 && serversView(app, signal);
-	replace(shell, others, h('main', loginView(app, signal)));
-	shell.querySelector('main input')?.focus();
-};
-
 const memberShell = (app, shell, signal) => {
-	const main = h('main', { id: freshId(), tabindex: '-1' }, channelHeader(app, signal), messagesView(app, signal), composerView(app, signal));
+	const main = h('main', { id: 'main', tabindex: '-1' }, channelHeader(app, signal), messagesView(app, signal), composerView(app, signal));
 	replace(shell,
-		h('a.skip', { href: `#${main.id}`, onclick: (event) => { event.preventDefault(); main.focus(); } }, t('skip_to_messages')),
+		h('a.skip', { href: '#main', onclick: (event) => { event.preventDefault(); main.focus(); } }, t('skip_to_messages')),
 		serversView(app, signal),
 		h('div.side', serverHeader(app, signal), channelsView(app, signal), selfBar(app, signal)),
 		main,
@@ -65,33 +61,27 @@ const memberShell = (app, shell, signal) => {
 const serverHeader = (app, signal) => {
 	const name = h('h1', { dir: 'auto' });
 	const manage = iconButton('shield', t('manage'), () => openManage(app));
-	const render = () => {
+	drawOn(app, 'name groups members community', () => {
 		name.textContent = app.current.name;
 		manage.hidden = !MANAGING.some((permission) => app.current.can(permission));
-	};
-	on(app, 'name groups members community', render, signal);
-	render();
+	}, signal);
 	return h('header', name, manage);
 };
 
 const selfBar = (app, signal) => {
 	const element = h('div.self');
-	const render = () => {
+	drawOn(app, 'members', () => {
 		const me = app.current.member(app.current.me);
 		replace(element,
-			h('button.quiet.me', { onclick: () => openProfile(app, me.uuid) }, avatar(app, me, 32), h('bdi.name', me.name)),
-			iconButton('settings', t('settings'), () => openSettings(app)));
-	};
-	on(app, 'members', render, signal);
-	render();
+			h('button.quiet.me', { id: 'me', onclick: () => openProfile(app, me.uuid) }, avatar(app, me, 32), h('bdi.name', me.name)),
+			iconButton('settings', t('settings'), () => openSettings(app), { id: 'settings' }));
+	}, signal);
 	return element;
 };
 
 const channelHeader = (app, signal) => {
 	const name = h('h2', { dir: 'auto' });
-	const render = () => { name.textContent = app.current.channel?.name ?? ''; };
-	on(app, 'channel channels', render, signal);
-	render();
+	drawOn(app, 'channel channels', () => { name.textContent = app.current.channel?.name ?? ''; }, signal);
 	return h('header',
 		iconButton('menu', t('show_channels'), () => app.setPane('channels'), { class: 'to-channels' }),
 		icon('hash'), name,
@@ -119,8 +109,4 @@ const banner = (app) => {
 	on(app, 'state community', render);
 	setInterval(render, 1000);
 	return element;
-};
-
-const showIcon = (community) => {
-	document.querySelector('link[rel=icon]').href = community.pictureUrl(community.icon) ?? 'data:,';
 };
