@@ -4,7 +4,7 @@ export default {
 	// core
 	save: 'Speichern', cancel: 'Abbrechen', delete: 'Löschen', close: 'Schließen', edit: 'Bearbeiten', add: 'Hinzufügen', remove: 'Entfernen',
 	name: 'Name', password: 'Passwort', retry: 'Noch einmal', back: 'Zurück', more: 'Mehr', loading: 'Lädt…',
-	search: 'Suchen', none: 'Keine', yes: 'Ja', no: 'Nein', copy: 'Kopieren',
+	search: 'Suchen', none: 'Keine', yes: 'Ja', no: 'Nein',
 	language: 'Deutsch',
 	servers: 'Server', channels: 'Kanäle', members: 'Mitglieder', settings: 'Einstellungen', manage: 'Server verwalten',
 	log_in: 'Anmelden', log_out: 'Abmelden', register: 'Konto anlegen',
@@ -32,7 +32,7 @@ export default {
 	by_group_here: 'dieser Kanal, für die Gruppe {name}', by_member_here: 'dieser Kanal, für dieses Mitglied',
 
 	// composer (W1)
-	message_to: 'Nachricht an #{name}', send: 'Senden', bytes_left: '{left} Bytes übrig',
+	message_to: 'Nachricht an #{name}', send: 'Senden',
 	too_long: 'Das ist länger, als der Server annimmt.',
 	sent_later: 'Keine Verbindung: wird gesendet, sobald es eine gibt.',
 	may_not_send: 'Du darfst hier nicht schreiben.', editing: 'Bearbeiten', replying: 'Antwort an {name}: {text}',
@@ -40,10 +40,10 @@ export default {
 	picture_from: 'Bild von {host}',
 
 	// messages (W2)
-	messages: 'Nachrichten', today: 'Heute', yesterday: 'Gestern', new_messages: 'Neu', edited: '(bearbeitet)',
+	messages: 'Nachrichten', today: 'Heute', new_messages: 'Neu', edited: '(bearbeitet)',
 	quote_away: 'Eine Nachricht weiter oben, oder gelöscht', waiting: 'Noch nicht gesendet: keine Verbindung',
 	sending: 'Wird gesendet…', not_sent: 'Nicht gesendet. {why}', not_sent_in_time: 'Sie hat einen Tag gewartet.',
-	discard: 'Verwerfen', reply: 'Antworten', copied: 'Kopiert.', delete_message: 'Diese Nachricht löschen?',
+	discard: 'Verwerfen', reply: 'Antworten', delete_message: 'Diese Nachricht löschen?',
 	message_actions: 'Aktionen', news_one: '{n} neue Nachricht', news_other: '{n} neue Nachrichten',
 	to_newest: 'Zum Neuesten', may_not_read: 'Du darfst hier nicht lesen.', beginning: 'Hier beginnt #{name}.',
 

@@ -4,7 +4,7 @@ export default {
 	// core
 	save: 'Save', cancel: 'Cancel', delete: 'Delete', close: 'Close', edit: 'Edit', add: 'Add', remove: 'Remove',
 	name: 'Name', password: 'Password', retry: 'Try again', back: 'Back', more: 'More', loading: 'Loading…',
-	search: 'Search', none: 'None', yes: 'Yes', no: 'No', copy: 'Copy',
+	search: 'Search', none: 'None', yes: 'Yes', no: 'No',
 	language: 'English',
 	servers: 'Servers', channels: 'Channels', members: 'Members', settings: 'Settings', manage: 'Manage server',
 	log_in: 'Log in', log_out: 'Log out', register: 'Create account',
@@ -32,17 +32,17 @@ export default {
 	by_group_here: 'this channel, for the group {name}', by_member_here: 'this channel, for this member',
 
 	// composer (W1)
-	message_to: 'Message #{name}', send: 'Send', bytes_left: '{left} bytes left',
+	message_to: 'Message #{name}', send: 'Send',
 	too_long: 'This is longer than the server takes.', sent_later: 'No connection: sent as soon as there is one.',
 	may_not_send: 'You may not write here.', editing: 'Editing', replying: 'Reply to {name}: {text}',
 	suggestions: 'Suggestions', spoiler: 'Spoiler: show it', show_picture: 'Show picture from {host}',
 	picture_from: 'Picture from {host}',
 
 	// messages (W2)
-	messages: 'Messages', today: 'Today', yesterday: 'Yesterday', new_messages: 'New', edited: '(edited)',
+	messages: 'Messages', today: 'Today', new_messages: 'New', edited: '(edited)',
 	quote_away: 'A message that is further back, or deleted', waiting: 'Not sent yet: no connection',
 	sending: 'Sending…', not_sent: 'Not sent. {why}', not_sent_in_time: 'It has waited for a day.', discard: 'Discard',
-	reply: 'Reply', copied: 'Copied.', delete_message: 'Delete this message?', message_actions: 'Actions',
+	reply: 'Reply', delete_message: 'Delete this message?', message_actions: 'Actions',
 	news_one: '{n} new message', news_other: '{n} new messages', to_newest: 'To the newest',
 	may_not_read: 'You may not read here.', beginning: 'This is the beginning of #{name}.',
 

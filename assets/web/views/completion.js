@@ -6,87 +6,57 @@ import { t } from '../text.js';
 import { emoji } from './rich.js';
 
 const OFFERED_MAX = 8;
-const NAME_CHARS_MAX = 32;
 
-/** A list above the text field; `handle(event)` is given each key first, and says whether it took it. */
+/** A list above the text field; `handle(key)` is given each key first, and says whether it took it. */
 export const completion = (app, input) => {
-	const list = h('ul.list.completion', { id: freshId(), role: 'listbox', 'aria-label': t('suggestions'), hidden: true });
+	const list = h('ul.list.completion', { id: freshId(), role: 'listbox', 'aria-label': t('suggestions') });
+	const set = (attributes) => Object.entries(attributes).forEach(([name, value]) => input.setAttribute(name, value));
 	let offers = [];
 	let chosen = 0;
-	for (const [name, value] of Object.entries({
-		role: 'combobox', 'aria-autocomplete': 'list', 'aria-controls': list.id, 'aria-expanded': 'false',
-	})) input.setAttribute(name, value);
-
-	const close = () => show([]);
-	const show = (found) => {
-		offers = found;
-		chosen = 0;
+	const show = (found, index = 0) => {
+		[offers, chosen] = [found, index];
 		list.hidden = !found.length;
-		input.setAttribute('aria-expanded', String(found.length > 0));
-		replace(list, found.map((offer, index) => h('li', {
-			id: `${list.id}.${index}`, role: 'option',
-			onpointerdown: (event) => { event.preventDefault(); insert(offer); },
-		}, offer.picture, h('span.name', offer.text))));
-		choose(0);
+		replace(list, found.map((offer, place) => h('li', {
+			id: `${list.id}.${place}`, role: 'option', 'aria-selected': String(place === index),
+			onpointerdown: (event) => {
+				event.preventDefault(); // the focus stays
+				insert(offer);
+			},
+		}, offer.draw(), h('span.name', offer.text))));
+		set({ 'aria-expanded': !list.hidden, 'aria-activedescendant': list.hidden ? '' : `${list.id}.${index}` });
 	};
-	const choose = (index) => {
-		chosen = index;
-		[...list.children].forEach((item, at) => item.setAttribute('aria-selected', String(at === index)));
-		if (offers.length) input.setAttribute('aria-activedescendant', `${list.id}.${index}`);
-		else input.removeAttribute('aria-activedescendant');
-	};
-	const insert = ({ text, from }) => {
-		input.setRangeText(`${text} `, from, input.selectionStart, 'end');
-		close();
+	const insert = ({ text, length }) => {
+		input.setRangeText(`${text} `, input.selectionStart - length, input.selectionStart, 'end');
 		input.dispatchEvent(new Event('input'));
 	};
-	const handle = (event) => {
-		if (!offers.length || event.isComposing) return false;
-		const { length } = offers;
-		switch (event.key) {
-			case 'ArrowDown': choose((chosen + 1) % length); break;
-			case 'ArrowUp': choose((chosen + length - 1) % length); break;
-			case 'Enter':
-			case 'Tab': insert(offers[chosen]); break;
-			case 'Escape': close(); break;
-			default: return false;
-		}
-		event.preventDefault();
+	const handle = (key) => {
+		if (!offers.length) return false;
+		if (key === 'ArrowDown') show(offers, (chosen + 1) % offers.length);
+		else if (key === 'ArrowUp') show(offers, (chosen || offers.length) - 1);
+		else if (key === 'Enter' || key === 'Tab') insert(offers[chosen]);
+		else if (key === 'Escape') show([]);
+		else return false;
 		return true;
 	};
-	input.addEventListener('input', () => show(find(app, input)));
-	input.addEventListener('blur', close);
+	set({ role: 'combobox', 'aria-autocomplete': 'list', 'aria-controls': list.id });
+	show([]);
+	input.addEventListener('input', () => show(find(app, input.value.slice(0, input.selectionStart))));
+	input.addEventListener('blur', () => show([]));
 	return { list, handle };
 };
 
-/** What fits the word before the cursor. */
-const find = (app, { value, selectionStart }) => {
-	const before = value.slice(0, selectionStart);
-	const [, sign, word] = /(?:^|[\s(])([@:])([^@:\n]*)$/.exec(before) ?? [];
-	if (sign === undefined || word.length > NAME_CHARS_MAX || (sign === ':' && !/^[a-z0-9_-]{2,}$/.test(word))) return [];
-	const from = selectionStart - word.length - 1;
+/** What fits the word at the end of this text: those that begin so first, and of them whoever is online. */
+const find = (app, before) => {
 	const { current } = app;
-	if (sign === ':') {
-		return best([...current.emoji.keys()], word, (name) => name)
-			.map((name) => ({ from, text: `:${name}:`, picture: emoji(current, name) }));
-	}
-	const members = best([...current.members.values()], word.toLowerCase(), ({ name }) => name.toLowerCase(),
-		({ uuid }) => (current.online.has(uuid) ? 0 : 1));
-	return members.map((member) => ({ from, text: `@${member.name}`, picture: avatar(app, member, 20) }));
-};
-
-/** Those that begin so before those that hold it; in between by `order`. Only the few best are kept in order. */
-const best = (all, word, nameOf, order = () => 0) => {
-	const kept = [];
-	for (const one of all) {
-		const name = nameOf(one);
-		const at = name.indexOf(word);
-		if (at < 0) continue;
-		const entry = { one, name, rank: order(one) + (at ? 2 : 0) };
-		const place = kept.findIndex((other) => entry.rank < other.rank || (entry.rank === other.rank && name < other.name));
-		if (place < 0 && kept.length >= OFFERED_MAX) continue;
-		kept.splice(place < 0 ? kept.length : place, 0, entry);
-		kept.length = Math.min(kept.length, OFFERED_MAX);
-	}
-	return kept.map(({ one }) => one);
+	const [, sign, typed] = /(?:^|[\s(])([@:])([^@:\n]{0,32})$/.exec(before) ?? [];
+	if (!sign || (sign === ':' && typed.length < 2)) return [];
+	const all = sign === ':'
+		? [...current.emoji.keys()].map((name) => ({ name, text: `:${name}:`, draw: () => emoji(current, name) }))
+		: [...current.members.values()].map((member) => ({
+			name: member.name, text: `@${member.name}`, draw: () => avatar(app, member, 20), isAway: !current.online.has(member.uuid),
+		}));
+	return all.map((offer) => ({ ...offer, length: 1 + typed.length, at: offer.name.toLowerCase().indexOf(typed.toLowerCase()) }))
+		.filter(({ at }) => at >= 0)
+		.sort((one, other) => (one.at > 0) - (other.at > 0) || one.isAway - other.isAway || (one.name < other.name ? -1 : 1))
+		.slice(0, OFFERED_MAX);
 };
