@@ -1,27 +1,22 @@
 // A safe, small Markdown: text to a tree of what it means. Pure, in linear time, nesting bounded.
 
 const NESTING_MAX = 8;
-/** Delimiter -> what stands between two of them. */
 const SPANS = { '**': 'strong', __: 'strong', '*': 'em', _: 'em', '~~': 'del', '||': 'spoiler' };
 const BLOCK = /^```[\w+#.-]*$/;
 const LIST_ITEM = /^( *)(?:[-*]|(\d{1,9})[.)]) +(.*)$/;
-/** What may mean something within a line. Each fails fast, or where its end is missing for all that come after it, too. */
+/** Each fails fast, or where its end is missing for all that come after it, too: so the time is linear. */
 const TOKEN = new RegExp([
 	/\\(?<escaped>[!-/:-@[-`{-~])/,
 	/(?<ticks>`{1,3})(?<code>[^]+?)\k<ticks>/,
 	/:(?<emoji>[a-z0-9_-]{1,32}):/,
-	/(?<![\p{L}\p{N}_])(?<at>@)/,
+	/(?<![\p{L}\p{N}_])@/,
 	/(?<![\p{L}\p{N}])(?<url>https?:\/\/[^\s<>"`|[\]]+)/,
-	/(?<bracket>\[)/,
-	/(?<end>\])(?:\((?<target>https?:\/\/[^\s<>()]+(?:\([^\s<>()]*\)[^\s<>()]*)*|mailto:[^\s<>()]+)\))?/,
+	/\[/,
+	/\](?:\((?<target>https?:\/\/[^\s<>()]+(?:\([^\s<>()]*\)[^\s<>()]*)*|mailto:[^\s<>()]+)\))?/,
 	/(?<mark>\*\*|__|~~|\|\||[*_])/,
 ].map(({ source }) => source).join('|'), 'gu');
 
-/**
- * Nodes: a string, or {type, children} of `text quote list item strong em del spoiler` (a numbered list has a `start`),
- * {type: 'code' | 'block', text}, {type: 'link', url, children}, {type: 'mention', name, uuid}, {type: 'emoji', name}.
- * `findMember(text, at)` gives the {name, uuid} that stands there, or undefined; `hasEmoji(name)`.
- */
+/** Nodes: a string, or {type} with `children`; code has a `text`. `known`: `findMember(text, at)`, `hasEmoji(name)`. */
 export const parse = (text, known) => parseBlocks(text.split('\n'), known, 0);
 
 const parseBlocks = (lines, known, depth) => {
@@ -56,15 +51,15 @@ const parseBlocks = (lines, known, depth) => {
 };
 
 const parseInline = (text, known) => {
-	const stack = [{ nodes: [] }]; // open spans, the whole first: {mark, nodes}
+	const stack = [{ nodes: [] }]; // of open spans
 	const isOpen = (mark) => stack.some((span) => span.mark === mark);
 	const push = (node) => {
 		const { nodes } = stack.at(-1);
 		if (typeof node === 'string' && typeof nodes.at(-1) === 'string') nodes[nodes.length - 1] += node;
-		else if (node !== '') nodes.push(node);
+		else nodes.push(node);
 	};
 	const open = (mark) => (stack.length < NESTING_MAX && !isOpen(mark) ? stack.push({ mark, nodes: [] }) : push(mark));
-	/** The nodes since `mark`, or all. Spans that are still open in between were none. */
+	/** The nodes since `mark`, or all. What is open in between was no span. */
 	const close = (mark) => {
 		for (;;) {
 			const span = stack.pop();
@@ -72,13 +67,13 @@ const parseInline = (text, known) => {
 			[span.mark, ...span.nodes].forEach(push);
 		}
 	};
-	/** Takes what begins here, at least one letter, and gives its length. */
-	const take = ({ 0: whole, index, groups: { escaped, code, emoji, at, url, bracket, end, target, mark } }) => {
-		const member = at && known.findMember(text, index + 1);
+	/** Gives the length of what it took. */
+	const take = ({ 0: whole, index, groups: { escaped, code, emoji, url, target, mark } }) => {
+		const member = whole === '@' && known.findMember(text, index + 1);
 		if (escaped) {
 			push(escaped);
 		} else if (code) {
-			push({ type: 'code', text: code.replace(/^ (.+) $/, '$1') });
+			push({ type: 'code', text: code.trim() });
 		} else if (emoji && known.hasEmoji(emoji)) {
 			push({ type: 'emoji', name: emoji });
 		} else if (member) {
@@ -88,16 +83,15 @@ const parseInline = (text, known) => {
 			const found = withoutEnd(url);
 			push(!isOpen('[') && URL.canParse(found) ? { type: 'link', url: found, children: [found] } : found);
 			return found.length;
-		} else if (bracket) {
+		} else if (whole === '[') {
 			open('[');
-		} else if (end && isOpen('[')) {
+		} else if (whole[0] === ']' && isOpen('[')) {
 			const children = close('[');
-			if (URL.canParse(target)) {
-				push({ type: 'link', url: target, children });
-			} else {
+			if (!URL.canParse(target)) {
 				['[', ...children, ']'].forEach(push);
 				return 1;
 			}
+			push({ type: 'link', url: target, children });
 		} else if (mark) {
 			const [before, after] = [text[index - 1] ?? ' ', text[index + mark.length] ?? ' '];
 			const isWord = (letter) => mark[0] === '_' && /[\p{L}\p{N}]/u.test(letter);
@@ -127,5 +121,4 @@ const withoutEnd = (url) => {
 	return url.slice(0, end);
 };
 
-/** Whether a link shows a picture. */
 export const isPicture = (url) => /^https?:\/\/[^?#]+\.(png|jpe?g|gif|webp|avif)([?#]|$)/i.test(url);

@@ -34,7 +34,6 @@ export default {
 	// composer (W1)
 	message_to: 'Nachricht an #{name}', send: 'Senden',
 	too_long: 'Das ist länger, als der Server annimmt.',
-	sent_later: 'Keine Verbindung: wird gesendet, sobald es eine gibt.',
 	may_not_send: 'Du darfst hier nicht schreiben.', editing: 'Bearbeiten', replying: 'Antwort an {name}: {text}',
 	suggestions: 'Vorschläge', spoiler: 'Spoiler: zeigen', show_picture: 'Bild von {host} zeigen',
 	picture_from: 'Bild von {host}',
@@ -44,7 +43,7 @@ export default {
 	quote_away: 'Eine Nachricht weiter oben, oder gelöscht', waiting: 'Noch nicht gesendet: keine Verbindung',
 	sending: 'Wird gesendet…', not_sent: 'Nicht gesendet. {why}', not_sent_in_time: 'Sie hat einen Tag gewartet.',
 	discard: 'Verwerfen', reply: 'Antworten', delete_message: 'Diese Nachricht löschen?',
-	message_actions: 'Aktionen', news_one: '{n} neue Nachricht', news_other: '{n} neue Nachrichten',
+	news_one: '{n} neue Nachricht', news_other: '{n} neue Nachrichten',
 	to_newest: 'Zum Neuesten', may_not_read: 'Du darfst hier nicht lesen.', beginning: 'Hier beginnt #{name}.',
 
 	// people (W3)

@@ -33,7 +33,7 @@ export default {
 
 	// composer (W1)
 	message_to: 'Message #{name}', send: 'Send',
-	too_long: 'This is longer than the server takes.', sent_later: 'No connection: sent as soon as there is one.',
+	too_long: 'This is longer than the server takes.',
 	may_not_send: 'You may not write here.', editing: 'Editing', replying: 'Reply to {name}: {text}',
 	suggestions: 'Suggestions', spoiler: 'Spoiler: show it', show_picture: 'Show picture from {host}',
 	picture_from: 'Picture from {host}',
@@ -42,7 +42,7 @@ export default {
 	messages: 'Messages', today: 'Today', new_messages: 'New', edited: '(edited)',
 	quote_away: 'A message that is further back, or deleted', waiting: 'Not sent yet: no connection',
 	sending: 'Sending…', not_sent: 'Not sent. {why}', not_sent_in_time: 'It has waited for a day.', discard: 'Discard',
-	reply: 'Reply', delete_message: 'Delete this message?', message_actions: 'Actions',
+	reply: 'Reply', delete_message: 'Delete this message?',
 	news_one: '{n} new message', news_other: '{n} new messages', to_newest: 'To the newest',
 	may_not_read: 'You may not read here.', beginning: 'This is the beginning of #{name}.',
 

@@ -5,16 +5,17 @@ import { refusalText, t } from '../text.js';
 import { completion } from './completion.js';
 
 const IME_KEY = 229; // what browsers say for a key that an input method takes
-const isTouch = () => matchMedia('(pointer: coarse)').matches;
 
 export const composerView = (app, signal) => {
-	const input = h('textarea', { rows: 1 });
+	const isTouch = matchMedia('(pointer: coarse)').matches;
+	const input = h('textarea', { rows: 1, role: 'combobox', 'aria-autocomplete': 'list' });
 	const about = h('div.row.about', { hidden: true });
 	const note = h('p.hint', t('may_not_send'));
 	const send = iconButton('send', t('send'), () => submit());
 	const offers = completion(app, input);
 	let shown; // the channel whose draft stands here
 	let isEditing = false;
+	const findLog = () => app.current.logs.get(shown);
 
 	const changed = () => {
 		if (shown && !isEditing) app.current.setDraft(shown, input.value);
@@ -25,27 +26,21 @@ export const composerView = (app, signal) => {
 		input.value = text;
 		changed();
 	};
-	const submit = async () => {
+	const take = async () => {
 		const text = input.value;
 		const { reply, edit } = app.composing;
 		if (!text.trim()) return;
-		if (new TextEncoder().encode(text).length > app.current.maxMessageBytes) return say(t('too_long'));
+		if (new TextEncoder().encode(text).length > app.current.maxMessageBytes) throw new Error(t('too_long'));
 		if (edit) {
-			try {
-				await app.current.edit(edit, text);
-			} catch (problem) {
-				return say(refusalText(problem));
-			}
+			await app.current.edit(edit, text);
 		} else {
 			app.current.send(text, reply);
 			fill('');
 		}
 		app.compose({});
 	};
-	const editLast = () => {
-		const last = app.current.logs.get(shown)?.messages.findLast((message) => message.author_uuid === app.current.me);
-		if (last) app.compose({ edit: last.uuid });
-	};
+	const submit = () => take().catch((problem) => say(refusalText(problem)));
+	const findOwn = () => findLog()?.messages.findLast(({ author_uuid: author }) => author === app.current.me);
 
 	const render = () => {
 		const { channel } = app.current;
@@ -58,11 +53,11 @@ export const composerView = (app, signal) => {
 		shown = channel?.uuid;
 		app.compose({});
 		fill(app.current.typingDraft(shown));
-		if (!isTouch() && !document.querySelector('dialog[open]')) input.focus();
+		if (!isTouch && !document.querySelector('dialog[open]')) input.focus();
 	};
 	const renderComposing = () => {
 		const { reply, edit } = app.composing;
-		const message = app.current.logs.get(shown)?.find(reply ?? edit);
+		const message = findLog()?.find(reply ?? edit);
 		const wasEditing = isEditing;
 		isEditing = Boolean(edit && message);
 		if (isEditing) fill(message.content);
@@ -81,8 +76,8 @@ export const composerView = (app, signal) => {
 		if (keyCode === IME_KEY) return;
 		if (!offers.handle(key)) {
 			if (key === 'Escape') app.compose({});
-			else if (key === 'ArrowUp' && !input.value) editLast();
-			else if (key === 'Enter' && !shiftKey && !isTouch()) submit();
+			else if (key === 'ArrowUp' && !input.value) app.compose({ edit: findOwn()?.uuid });
+			else if (key === 'Enter' && !shiftKey && !isTouch) submit();
 			else return;
 		}
 		event.preventDefault();
@@ -90,9 +85,8 @@ export const composerView = (app, signal) => {
 	on(app, 'channel channels groups members state community', render, signal);
 	on(app, 'composing', renderComposing, signal);
 	on(app, 'insert', ({ detail }) => {
-		input.setRangeText(detail, input.selectionStart, input.selectionEnd, 'end');
+		fill(input.value + detail);
 		input.focus();
-		changed();
 	}, signal);
 	render();
 	return h('div.composer', offers.list, about, note, h('div.line', input, send));

@@ -10,13 +10,13 @@ const GROUPED_S = 7 * 60;
 
 const dayOf = (date) => new Date(date * 1000).toDateString();
 
-/** Its row: `draw` makes it, and it stays as long as all in `signature` is the same. `jump(uuid)` goes to another message. */
+/** Its row: `draw` makes it, and it may stay as long as all in `signature` is the same. */
 export const describe = (app, log, message, before, jump) => {
 	const { current } = app;
 	const { author_uuid: uuid, content, date, edited, reply, state = '' } = message;
 	const author = current.member(uuid);
 	const replied = log.find(reply);
-	const isNew = log.firstUnread !== null && log.firstUnread === message.uuid;
+	const isNew = message.uuid && message.uuid === log.firstUnread;
 	const isOtherDay = !before || dayOf(before.date) !== dayOf(date);
 	const isGrouped = !isOtherDay && !isNew && !reply && before.author_uuid === uuid && date - before.date < GROUPED_S;
 	const dayText = isOtherDay && (dayOf(date) === new Date().toDateString() ? t('today') : day(date));
@@ -25,7 +25,7 @@ export const describe = (app, log, message, before, jump) => {
 		const name = h('button.quiet.author', { dir: 'auto', onclick: () => openProfile(app, uuid) }, author.name);
 		name.style.setProperty('--colour', current.colour(author) ?? '');
 		const stamp = h('time', { title: dateTime(date) }, time(date));
-		return h('li', { tabindex: '-1', class: `${isGrouped ? 'grouped' : 'first'} ${mention} ${state}`, dataset: { uuid: message.uuid ?? '' } },
+		return h('li', { class: `${isGrouped ? '' : 'first'} ${mention} ${state}`, dataset: { uuid: message.uuid ?? '' } },
 			dayText && h('div.line.day', h('span', dayText)),
 			isNew && h('div.line.new', h('span', t('new_messages'))),
 			reply && h('button.quiet.quote', { onclick: () => jump(reply) }, icon('reply'),
@@ -46,7 +46,6 @@ export const describe = (app, log, message, before, jump) => {
 	};
 };
 
-/** Where a message of one's own stands that the server has not taken yet. */
 const delivery = (outbox, { nonce, state, status }) => {
 	if (state !== 'refused') return h('span.hint', t(state === 'waiting' ? 'waiting' : 'sending'));
 	const why = status ? t(`notice_${status}`) : t('not_sent_in_time');
@@ -55,7 +54,7 @@ const delivery = (outbox, { nonce, state, status }) => {
 		h('button.quiet', { onclick: () => outbox.discard(nonce) }, t('discard')));
 };
 
-/** What may be done to a message: [name, act]. Icons and texts have the same names. */
+/** [name, act]: icons and texts have the same names. */
 export const actions = (app, { uuid, author_uuid: author, channel_uuid: channel, content }) => {
 	const { current } = app;
 	const isMine = author === current.me;

@@ -7,7 +7,6 @@ import { openProfile } from './profile.js';
 
 const TAGS = { text: 'div.text', quote: 'blockquote', list: 'ul', item: 'li' };
 
-/** The content of a message, and its pictures below. */
 export const rich = (app, content) => {
 	const { current } = app;
 	const pictures = [];
@@ -21,7 +20,8 @@ export const rich = (app, content) => {
 			// What is hidden is not in the page yet, nor are its pictures.
 			case 'spoiler': return covered('button.mention', t('spoiler'), () => h('span.spoiler.shown', { tabindex: '-1' }, children()));
 			case 'emoji': return emoji(current, name);
-			case 'mention': return h(uuid === current.me ? 'button.mention.me' : 'button.mention', { onclick: () => openProfile(app, uuid) }, `@${name}`);
+			case 'mention':
+				return h(`button.mention${uuid === current.me ? '.me' : ''}`, { onclick: () => openProfile(app, uuid) }, `@${name}`);
 			case 'link':
 				if (isPicture(url)) pictures.push(url);
 				return [anchor(url, children()), isPlain(node) ? '' : ` (${new URL(url).host || url})`];
@@ -32,12 +32,11 @@ export const rich = (app, content) => {
 	return [text.map(draw), pictures.length > 0 && h('div.row.pictures', pictures.map((url) => picture(current, url)))];
 };
 
-const anchor = (url, children) => h('a', { href: url, target: '_blank', rel: 'noopener noreferrer nofollow' }, children);
+const anchor = (url, children) => h('a', { href: url, target: '_blank', rel: 'noopener noreferrer' }, children);
 
-/** Whether a link says where it leads: by its URL alone, if that begins with the host. Of any other the host is told. */
+/** A URL alone says where it leads, if it begins with the host. Beside any other link the host is told. */
 const isPlain = ({ url, children: [said, ...more] }) => said === url && !more.length && url.startsWith(new URL(url).origin);
 
-/** A button that gives its place and the focus to what `make` makes. */
 const covered = (tag, label, make) => h(tag, { onclick: ({ currentTarget }) => {
 	const shown = make();
 	currentTarget.replaceWith(shown);
