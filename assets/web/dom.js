@@ -39,7 +39,7 @@ const ICONS = {
 	delete: 'M3 6h14M8 6V3h4v3M5 6l1 11h8l1-11',
 	close: 'M5 5l10 10m0-10L5 15',
 	menu: 'M3 5h14M3 10h14M3 15h14',
-	members: 'M5 3h5v6H5zM1 17q6-9 13 0M13 4h4v5h-3M15 12q2 1 4 4',
+	members: 'M7 9a3 3 0 1 0 0-6 3 3 0 0 0 0 6zM2 17q5-10 10 0M13 9a3 3 0 1 0-1-5M14 12q3 1 4 5',
 	settings: 'M3 6h8m4 0h2M3 14h2m4 0h8M13 4v4M7 12v4',
 	add: 'M10 4v12M4 10h12',
 	up: 'M5 12l5-5 5 5',
@@ -47,7 +47,7 @@ const ICONS = {
 	warning: 'M10 2L2 17h16zm0 6v4m0 1v2',
 	shield: 'M10 2l7 3q0 9-7 13-7-4-7-13z',
 	hash: 'M7 3L5 17m9-14l-2 14M3 7h14M3 13h14',
-	lock: 'M5 9h10v8H5zm2 0V4h6v5',
+	lock: 'M5 9h10v8H5zm2 0q3-12 6 0',
 };
 
 /** A small drawing that says nothing to a screen reader. */
