@@ -9,9 +9,9 @@ import { t } from './text.js';
 
 const WORD = /[\p{L}\p{N}_]/u;
 const MARK_MS = 300; // reading is told this long after it, joined
-const MARKED_AT_FIRST = 50; // channels looked at for a first mark, after a login
 const COUNTED = 100; // unread messages looked at for mentions
 const FAULT_MS = 5000; // after the server failed at a login, until the next try
+const LOADED = ['get_metadata', 'online', 'list_groups', 'get_base_permissions', 'list_channels', 'list_emoji', 'get_last_reads'];
 
 export class Community extends EventTarget {
 	#connection;
@@ -94,8 +94,8 @@ export class Community extends EventTarget {
 		}
 	}
 
-	#ask(command, take) {
-		return this.request(command).then(take, () => {});
+	#ask(command, fields, take) {
+		return this.request(command, fields).then(take, () => null);
 	}
 
 	#load(kind, fallback) {
@@ -131,7 +131,7 @@ export class Community extends EventTarget {
 	}
 
 	#introduce() {
-		return Promise.all(['name', 'icon'].map((what) => this.#ask(`get_${what}`, ({ data }) => this.#set(what, String(data)))));
+		return Promise.all(['name', 'icon'].map((what) => this.#ask(`get_${what}`, {}, ({ data }) => this.#set(what, String(data)))));
 	}
 
 	#cut() {
@@ -141,25 +141,19 @@ export class Community extends EventTarget {
 		else this.#set('state', 'waiting');
 	}
 
-	async #openConnection() {
-		if (this.#connection.isOpen) return;
-		const { promise, resolve, reject } = Promise.withResolvers();
-		const outcome = () => {
-			if (this.#connection.isOpen) return resolve();
-			this.close();
-			this.#set('state', 'stranger');
-			reject(new Disconnected());
-		};
-		for (const name of ['open', 'cut']) this.#connection.addEventListener(name, outcome);
-		this.connect();
-		await promise.finally(() => {
-			for (const name of ['open', 'cut']) this.#connection.removeEventListener(name, outcome);
-		});
-	}
-
 	/** Reaches the server for its name and icon; rejects with Disconnected. */
 	async reach() {
-		await this.#openConnection();
+		if (!this.#connection.isOpen) {
+			const { promise, resolve } = Promise.withResolvers();
+			for (const name of ['open', 'cut']) this.#connection.addEventListener(name, resolve, { once: true });
+			this.connect();
+			await promise;
+		}
+		if (!this.#connection.isOpen) {
+			this.close();
+			this.#set('state', 'stranger');
+			throw new Disconnected();
+		}
 		await this.#introduce();
 	}
 
@@ -174,14 +168,11 @@ export class Community extends EventTarget {
 	}
 
 	async #begin(command, fields) {
-		await this.#openConnection();
+		await this.reach();
 		const { uuid } = await this.request(command, fields);
-		try {
-			const { session, token } = await this.request('create_session', { name: browserName() });
-			this.#store('session', { session, token, uuid, home: this.#homeMember() ?? null });
-		} catch (problem) {
-			if (!(problem instanceof Refusal)) throw problem; // a server without sessions: until the next reload
-		}
+		// On a server without sessions it lasts until the next reload.
+		await this.#ask('create_session', { name: browserName() }, ({ session, token }) =>
+			this.#store('session', { session, token, uuid, home: this.#homeMember() ?? null }));
 		this.wasThrownOut = false;
 		await this.#enter(uuid);
 	}
@@ -191,7 +182,7 @@ export class Community extends EventTarget {
 		const { session } = this;
 		this.outbox.close();
 		forget(this.address);
-		if (session) await this.request('delete_session', { session: session.session }).catch(() => {});
+		if (session) await this.#ask('delete_session', { session: session.session });
 		this.close();
 		this.#reset();
 		this.#set('state', 'stranger');
@@ -222,23 +213,22 @@ export class Community extends EventTarget {
 	/** Logged in: asks for all that there is, at once. */
 	async #enter(uuid) {
 		this.#become(uuid);
-		const commands = ['get_metadata', 'online', 'list_groups', 'get_base_permissions', 'list_channels', 'list_emoji', 'get_last_reads'];
-		const [metadata, online, groups, base, channels, emoji, reads] =
-			await Promise.all(commands.map((command) => this.request(command)));
+		const [metadata, online, groups, base, channels, emoji, reads] = await Promise.all(LOADED.map((command) => this.request(command)));
 		this.members = new Map(metadata.data.map((member) => [member.uuid, member]));
+		this.#names = null;
 		this.online = new Set(online.data);
 		this.groups = groups.data;
 		this.base = base.permissions;
 		this.emoji = new Map(emoji.data);
+		this.#emojiUrls.clear();
 		this.channels = channels.data;
 		this.unread = new Map(Object.entries(reads.last_reads)
 			.map(([channel, [, count]]) => [Number(channel), { count, mentions: 0 }]));
-		this.#names = null;
 		this.#connection.settle();
 		this.#set('state', 'ready');
 		for (const name of ['members', 'online', 'groups', 'emoji', 'channels', 'unread']) this.tell(name);
 		this.#review();
-		this.#countUnread();
+		this.#countUnread().catch(() => {}).finally(() => this.tell('unread')); // cut: the next login counts again
 		this.outbox.run();
 	}
 
@@ -252,22 +242,19 @@ export class Community extends EventTarget {
 			case 'message_edited': return this.logs.forEach((log) => log.edit(message, packet.new_content));
 			case 'message_deleted': return this.logs.forEach((log) => log.delete(message));
 			case 'online': return this.#set('online', new Set(data));
-			case 'get_metadata': return this.#membersChanged(data);
 			case 'list_channels': return this.#channelsChanged(data);
 			case 'list_emoji': return this.#set('emoji', new Map(data));
 			case 'get_name': return this.#set('name', String(data));
 			case 'get_icon': return this.#set('icon', data);
+			case 'get_metadata':
+				for (const member of data) this.members.set(member.uuid, member);
+				this.#names = null;
+				this.tell('members');
+				return this.#review();
 			case 'list_groups':
 				this.#set('groups', data);
 				this.#review();
 		}
-	}
-
-	#membersChanged(changed) {
-		for (const member of changed) this.members.set(member.uuid, member);
-		this.#names = null;
-		this.tell('members', { changed });
-		this.#review();
 	}
 
 	#channelsChanged(channels) {
@@ -284,7 +271,7 @@ export class Community extends EventTarget {
 	}
 
 	#loadBase() {
-		this.#ask('get_base_permissions', ({ permissions }) => {
+		this.#ask('get_base_permissions', {}, ({ permissions }) => {
 			if (String(permissions) === String(this.base)) return;
 			this.base = permissions;
 			this.tell('groups');
@@ -315,14 +302,13 @@ export class Community extends EventTarget {
 		this.channel = this.findChannel(uuid);
 		const isOther = before?.uuid !== this.channel?.uuid;
 		if (isOther && before) this.logs.get(before.uuid)?.trim();
-		if (this.channel) this.#loadLog(uuid, isOther);
+		if (this.can('read_messages', uuid)) this.#loadLog(uuid, isOther);
 		if (!isOther) return;
 		if (this.channel) this.#store('channel', uuid);
 		this.tell('channel');
 	}
 
 	#loadLog(uuid, isOther) {
-		if (!this.can('read_messages', uuid)) return;
 		if (!this.logs.has(uuid)) this.logs.set(uuid, new Log(this, uuid));
 		const log = this.logs.get(uuid);
 		const count = this.unread.get(uuid)?.count ?? 0;
@@ -361,8 +347,7 @@ export class Community extends EventTarget {
 		const log = this.logs.get(channel);
 		if (author === this.me) {
 			this.outbox.arrived(message);
-			log?.insert(message);
-			return;
+			return log?.insert(message);
 		}
 		const isMention = this.isMention(message.content);
 		const { count, mentions } = this.unread.get(channel) ?? { count: 0, mentions: 0 };
@@ -376,49 +361,22 @@ export class Community extends EventTarget {
 
 	// Reading
 
-	async #countUnread() {
-		try {
-			for (const { uuid } of this.#readable()) {
-				if (this.unread.get(uuid)?.count) await this.#countMentions(uuid);
-			}
-			await this.#makeFirstMarks();
-		} catch {
-			// cut, or refused by now: the next login counts again
-		}
-		this.tell('unread');
-	}
-
-	#readable() {
-		return this.channels.filter((channel) => this.can('read_messages', channel));
-	}
-
-	async #countMentions(channel) {
-		const others = await this.#othersIn(channel, this.unread.get(channel).count);
-		const { count } = this.unread.get(channel) ?? {};
-		if (count) this.unread.set(channel, { count, mentions: this.#mentionsAmong(others) });
-	}
-
-	#mentionsAmong(messages) {
-		return messages.filter(({ content }) => this.isMention(content)).length;
-	}
-
-	async #othersIn(channel, num) {
-		const { data } = await this.request('history', { channel, num: Math.min(num, COUNTED) });
-		return data.filter(({ author_uuid: author }) => author !== this.me);
-	}
-
 	/**
-	 * The server counts only from a mark on. Channels without one are read as they are found, but for
-	 * those that were seen empty: what is there now came since.
+	 * Mentions among what is unread. The server counts only from a mark on: channels without one are read
+	 * as they are found, but for those that were seen empty, where what is there now came since.
 	 */
-	async #makeFirstMarks() {
-		const unmarked = this.#readable().filter(({ uuid }) => !this.unread.has(uuid));
-		for (const { uuid } of unmarked.slice(0, MARKED_AT_FIRST)) {
-			const others = await this.#othersIn(uuid, COUNTED);
+	async #countUnread() {
+		for (const { uuid: channel } of this.channels.filter((one) => this.can('read_messages', one))) {
+			const known = this.unread.get(channel);
+			if (known && !known.count) continue;
+			const { data } = await this.request('history', { channel, num: Math.min(known?.count ?? COUNTED, COUNTED) });
+			const others = data.filter(({ author_uuid: author }) => author !== this.me);
 			const empty = this.#load('empty', []);
-			if (!others.length) this.#store('empty', [...new Set([...empty, uuid])]);
-			else if (empty.includes(uuid)) this.unread.set(uuid, { count: others.length, mentions: this.#mentionsAmong(others) });
-			else await this.request('mark_as_read', { message: others.at(-1).uuid });
+			const { count } = this.unread.get(channel) ?? { count: others.length };
+			const mentions = others.filter(({ content }) => this.isMention(content)).length;
+			if (!known && !others.length) this.#store('empty', [...new Set([...empty, channel])]);
+			else if (!known && !empty.includes(channel)) await this.request('mark_as_read', { message: others.at(-1).uuid });
+			else if (count) this.unread.set(channel, { count, mentions });
 		}
 	}
 
@@ -439,8 +397,7 @@ export class Community extends EventTarget {
 	}
 
 	unreadTotal() {
-		const all = [...this.unread.values()];
-		const sum = (what) => all.reduce((total, one) => total + one[what], 0);
+		const sum = (what) => [...this.unread.values()].reduce((total, one) => total + one[what], 0);
 		return { count: sum('count'), mentions: sum('mentions') };
 	}
 
@@ -450,7 +407,7 @@ export class Community extends EventTarget {
 	can(permission, channel) {
 		const mine = this.members.get(this.me);
 		const place = typeof channel === 'number' ? this.findChannel(channel) : channel;
-		if (!mine || (channel && !place)) return false;
+		if (!mine || (channel && !place) || channel === null) return false;
 		return comesTo(this, mine, place)[permission];
 	}
 
@@ -471,15 +428,15 @@ export class Community extends EventTarget {
 		return undefined;
 	}
 
+	isMention(content) {
+		return [...content.matchAll(/(?<![\p{L}\p{N}_])@/gu)]
+			.some(({ index }) => this.findMemberAt(content, index + 1)?.uuid === this.me);
+	}
+
 	/** '#rrggbb' of the highest group, or null. */
 	colour(member) {
 		const group = this.groups.find(({ uuid }) => uuid === member.group_uuid);
 		return group ? `#${group.colour.toString(16).padStart(6, '0')}` : null;
-	}
-
-	isMention(content) {
-		return [...content.matchAll(/(?<![\p{L}\p{N}_])@/gu)]
-			.some(({ index }) => this.findMemberAt(content, index + 1)?.uuid === this.me);
 	}
 
 	/** A URL for a picture from the wire; null for what is none. */
@@ -490,13 +447,10 @@ export class Community extends EventTarget {
 	/** Resolves with the URL of an emoji's picture, or null. */
 	emojiUrl(name) {
 		const uuid = this.emoji.get(name);
-		if (!uuid) return Promise.resolve(null);
 		if (!this.#emojiUrls.has(uuid)) {
-			const url = this.request('get_emoji', { uuid }).then(({ data }) => this.pictureUrl(data.data));
-			this.#emojiUrls.set(uuid, url);
-			url.catch(() => this.#emojiUrls.delete(uuid));
+			this.#emojiUrls.set(uuid, this.#ask('get_emoji', { uuid }, ({ data }) => this.pictureUrl(data.data)));
 		}
-		return this.#emojiUrls.get(uuid).catch(() => null);
+		return this.#emojiUrls.get(uuid);
 	}
 }
 
