@@ -8,17 +8,17 @@ const NOTHING = 'data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAA
 
 /** A member's picture. It says nothing to a screen reader: the name stands beside it. */
 export const avatar = (app, { pfp }, size) =>
-	h('img.avatar', { src: app.current.pictureUrl(pfp) ?? NOTHING, alt: '', width: size, height: size, decoding: 'async' });
+	h('img.avatar', { src: app.current.pictureUrl(pfp) ?? NOTHING, alt: '', width: size, height: size });
 
-/** Resolves with the base64 of a square PNG, the middle of the picture in `file`, as large as the server takes it. */
+/** Resolves with the base64 of a PNG: the middle square of the picture in `file`, as large as the server takes it. */
 export const pictureFromFile = async (file, edge = 256) => {
 	const image = await createImageBitmap(file).catch(() => { throw new Error(t('picture_unreadable')); });
-	const size = Math.min(image.width, image.height);
-	for (let length = Math.min(edge, size); ; length = Math.ceil(length * 0.8)) {
-		const canvas = h('canvas', { width: length, height: length });
-		const context = canvas.getContext('2d');
-		context.imageSmoothingQuality = 'high';
-		context.drawImage(image, (image.width - size) / 2, (image.height - size) / 2, size, size, 0, 0, length, length);
+	const { width, height } = image;
+	const size = Math.min(width, height);
+	const canvas = h('canvas');
+	for (let length = Math.min(edge, size); ; length *= 0.8) {
+		canvas.width = canvas.height = length;
+		canvas.getContext('2d').drawImage(image, (width - size) / 2, (height - size) / 2, size, size, 0, 0, canvas.width, canvas.height);
 		const [, data] = canvas.toDataURL('image/png').split(',');
 		if (data.length <= BASE64_MAX) return data;
 	}

@@ -1,62 +1,43 @@
 // Who is here: those who are online by group, then the others.
 
-import { freshId, h, on, replace } from '../dom.js';
+import { h, on, replace } from '../dom.js';
 import { avatar } from '../picture.js';
 import { t } from '../text.js';
 import { drawOn } from './permissions.js';
 import { openProfile } from './profile.js';
 
-const ROWS_MAX = 300; // of a section; the others are searched for
-const SEARCH_FROM = 20; // members
-const { compare } = new Intl.Collator();
+const ROWS = 100; // of a section; the search finds the others
+const AWAY = -1; // in place of the group; 0 is none
 
 export const membersView = (app, signal) => {
-	const search = h('input', { type: 'search', placeholder: t('search_members'), 'aria-label': t('search_members'), oninput: () => draw() });
+	const search = h('input', { type: 'search', placeholder: t('search_members'), oninput: () => draw() });
 	const list = h('div');
-	let sorted = null;
-	let frame = null;
-	const draw = drawOn(app, 'community groups', () => {
-		sorted ??= [...app.current.members.values()].sort((one, other) => compare(one.name, other.name));
+	const draw = drawOn(app, 'groups', () => {
+		const { groups, members, online } = app.current;
 		const query = search.value.trim().toLowerCase();
-		search.hidden = sorted.length <= SEARCH_FROM;
-		replace(list, sections(app, sorted.filter(({ name }) => name.toLowerCase().includes(query))));
+		const found = [...members.values()].filter(({ name }) => name.toLowerCase().includes(query));
+		const byPlace = Map.groupBy(found, ({ uuid, group_uuid: group }) => (online.has(uuid) ? group : AWAY));
+		search.hidden = members.size <= ROWS;
+		replace(list, [...groups, { uuid: 0, name: t('online') }, { uuid: AWAY, name: t('offline') }]
+			.map((group) => section(app, group, byPlace.get(group.uuid))));
 	}, signal);
-	// Many come and go at once when a server is back.
-	on(app, 'members online', ({ type }) => {
-		if (type === 'members') sorted = null;
-		frame ??= requestAnimationFrame(() => {
-			frame = null;
-			draw();
-		});
+	// Many come at once when a server is back.
+	let frame = null;
+	on(app, 'members online', () => {
+		cancelAnimationFrame(frame);
+		frame = requestAnimationFrame(draw);
 	}, signal);
 	return h('aside', { 'aria-label': t('members') }, h('header', h('h2', t('members'))), search, list);
 };
 
-const sections = (app, members) => {
-	const { groups, online } = app.current;
-	const shown = [...groups, { uuid: 'online', name: t('online') }, { uuid: 'offline', name: t('offline') }];
-	const placeOf = ({ uuid, group_uuid: group }) => {
-		if (!online.has(uuid)) return 'offline';
-		return groups.some((one) => one.uuid === group) ? group : 'online';
-	};
-	const places = Map.groupBy(members, placeOf);
-	return shown.filter(({ uuid }) => places.has(uuid)).map((section) => {
-		const own = places.get(section.uuid);
-		const heading = h('h3', { id: freshId() }, section.position >= 0 && swatch(app.current.colour({ group_uuid: section.uuid })), h('bdi.name', section.name), ` (${own.length})`);
-		return [heading, h('ul.list', { 'aria-labelledby': heading.id }, own.slice(0, ROWS_MAX).map((member) => personItem(app, member)))];
-	});
-};
+const section = (app, { uuid, name }, people) => people && [
+	h('h3', uuid > 0 && swatch(app.current.colour({ group_uuid: uuid })), h('bdi.name', name), ` (${people.length})`),
+	h('ul.list', people.sort((one, other) => one.name.localeCompare(other.name)).slice(0, ROWS)
+		.map((member) => personItem(app, member, uuid !== AWAY)))];
 
-const personItem = (app, member) => {
-	const isOnline = app.current.online.has(member.uuid);
-	return h('li', h('button.quiet.person', {
-		id: `person.${member.uuid}`, class: isOnline ? '' : 'offline', onclick: () => openProfile(app, member.uuid),
-	}, avatar(app, member, 32), isOnline && presence(true), h('bdi.name', member.name)));
-};
-
-/** A dot, and the word for those who do not see it. */
-export const presence = (isOnline) =>
-	h('span.presence', { class: isOnline ? 'here' : '' }, h('span.visually-hidden', t(isOnline ? 'online' : 'offline')));
+const personItem = (app, member, isOnline) => h('li', h('button.quiet.person', {
+	id: `person.${member.uuid}`, class: isOnline ? '' : 'offline', onclick: () => openProfile(app, member.uuid),
+}, avatar(app, member, 32), isOnline && h('span.presence.here'), h('bdi.name', member.name)));
 
 /** A group's colour, beside its name. */
 export const swatch = (colour) => {
