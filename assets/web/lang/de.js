@@ -28,7 +28,7 @@ export default {
 	messages: 'Nachrichten', today: 'Heute', new_messages: 'Neu', edited: '(bearbeitet)',
 	quote_away: 'Eine Nachricht weiter oben, oder gelöscht', waiting: 'Noch nicht gesendet: keine Verbindung', sending: 'Wird gesendet…',
 	not_sent: 'Nicht gesendet. {why}', not_sent_in_time: 'Sie hat einen Tag gewartet.', discard: 'Verwerfen', reply: 'Antworten',
-	delete_message: 'Diese Nachricht löschen?', message_actions: 'Aktionen', to_newest: 'Zum Neuesten', news_one: '{n} neue Nachricht',
+	delete_message: 'Diese Nachricht löschen?', to_newest: 'Zum Neuesten', news_one: '{n} neue Nachricht',
 	news_other: '{n} neue Nachrichten', may_not_read: 'Du darfst hier nicht lesen.', beginning: 'Hier beginnt #{name}.',
 
 	online: 'Online', offline: 'Offline', groups: 'Gruppen', mention: 'Erwähnen', search_members: 'Mitglieder suchen', kick: 'Hinauswerfen',
@@ -58,6 +58,5 @@ export default {
 	picture_file: 'Bilddatei', delete_emoji: 'Emoji löschen', delete_emoji_text: ':{name}: für alle löschen?',
 	no_bans: 'Niemand ist gebannt.', banned_by: 'von {by}, {date}, bis: {until}', older: 'Ältere', command_line: 'die Befehlszeile',
 
-	copy: 'Kopieren', copied: 'Kopiert.', yesterday: 'Gestern', bytes_left: '{left} Bytes übrig',
-	sent_later: 'Keine Verbindung: wird später gesendet.', this_one: 'hier',
+	this_one: 'hier',
 };

@@ -25,9 +25,8 @@ export default {
 	show_picture: 'Show picture from {host}', picture_from: 'Picture from {host}', messages: 'Messages', today: 'Today',
 	new_messages: 'New', edited: '(edited)', quote_away: 'A message that is further back, or deleted',
 	waiting: 'Not sent yet: no connection', sending: 'Sending…', not_sent: 'Not sent. {why}', not_sent_in_time: 'It waited for a day.',
-	discard: 'Discard', reply: 'Reply', delete_message: 'Delete this message?', message_actions: 'Actions', to_newest: 'To the newest',
-	news_one: '{n} new message', news_other: '{n} new messages', may_not_read: 'You may not read here.',
-	beginning: 'This is the beginning of #{name}.',
+	discard: 'Discard', reply: 'Reply', delete_message: 'Delete this message?', to_newest: 'To the newest', news_one: '{n} new message',
+	news_other: '{n} new messages', may_not_read: 'You may not read here.', beginning: 'This is the beginning of #{name}.',
 
 	online: 'Online', offline: 'Offline', groups: 'Groups', mention: 'Mention', search_members: 'Search members', kick: 'Throw out',
 	ban: 'Ban', unban: 'Let in again', for_ever: 'for ever', reason: 'Reason', reason_hint: 'Only moderators see it.', until: 'Until',
@@ -57,6 +56,5 @@ export default {
 	delete_emoji_text: 'Delete :{name}: for everybody?', no_bans: 'Nobody is banned.', banned_by: 'by {by}, {date}, until: {until}',
 	older: 'Older', command_line: 'the command line',
 
-	copy: 'Copy', copied: 'Copied.', yesterday: 'Yesterday', bytes_left: '{left} bytes left',
-	sent_later: 'No connection: sent as soon as there is one.', this_one: 'here',
+	this_one: 'here',
 };
