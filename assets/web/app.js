@@ -82,17 +82,6 @@ export class App extends EventTarget {
 		await this.#changeList((list) => list.filter((entry) => addressOf(entry) !== community.address));
 	}
 
-	/** Up (-1) or down (1) among the others. */
-	async moveCommunity(community, by) {
-		await this.#changeList((list) => {
-			const from = list.findIndex((entry) => addressOf(entry) === community.address);
-			const to = Math.min(list.length - 1, Math.max(0, from + by));
-			const [entry] = list.splice(from, 1);
-			list.splice(to, 0, entry);
-			return list;
-		});
-	}
-
 	/** A session there is for the member who is logged in here, and for nobody else. */
 	#make(address) {
 		return new Community(address, { homeMember: () => this.home.session?.uuid });
@@ -110,27 +99,11 @@ export class App extends EventTarget {
 		return community;
 	}
 
-	#release(community) {
-		community.close();
-		this.communities = this.communities.filter((other) => other !== community);
-		if (this.current === community) this.show(this.home);
-		this.tell('servers');
-	}
-
 	async #homeChanged() {
-		if (this.home.state === 'stranger') return this.#forgetList();
+		if (this.home.state === 'stranger') this.#show([]);
 		if (this.home.state !== 'ready') return;
-		try {
-			const { servers } = await this.home.request('sync_get_servers');
-			this.#show(servers);
-		} catch {
-			// cut: the next login asks again
-		}
-	}
-
-	#forgetList() {
-		store('servers', null);
-		this.#show([]);
+		// Cut: the next login asks again.
+		await this.home.request('sync_get_servers').then(({ servers }) => this.#show(servers), () => {});
 	}
 
 	/** On the newest list, lest what another device did is undone. */
@@ -146,7 +119,7 @@ export class App extends EventTarget {
 		store('servers', list.length ? list : null);
 		const addresses = list.filter(isReachable).map(addressOf).filter((address) => address !== this.home.address);
 		for (const community of this.communities.slice(1)) {
-			if (!addresses.includes(community.address)) this.#release(community);
+			if (!addresses.includes(community.address)) community.close();
 		}
 		const open = (address) => this.communities.find((community) => community.address === address);
 		for (const address of addresses) {
@@ -156,6 +129,7 @@ export class App extends EventTarget {
 			community.connect();
 		}
 		this.communities = [this.home, ...new Set(addresses.map(open))];
+		if (!this.communities.includes(this.current)) this.show(this.home);
 		this.tell('servers');
 	}
 

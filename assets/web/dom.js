@@ -47,7 +47,6 @@ const ICONS = {
 	warning: 'M10 2L2 17h16zm0 6v4m0 1v2',
 	shield: 'M10 2l7 3q0 9-7 13-7-4-7-13z',
 	hash: 'M7 3L5 17m9-14l-2 14M3 7h14M3 13h14',
-	lock: 'M5 9h10v8H5zm2 0q3-12 6 0',
 };
 
 /** A small drawing that says nothing to a screen reader. */

@@ -41,14 +41,6 @@ export class Log {
 		return this.#community.outbox.pending(this.#channel, this);
 	}
 
-	retry(nonce) {
-		this.#community.outbox.retry(nonce);
-	}
-
-	discard(nonce) {
-		this.#community.outbox.discard(nonce);
-	}
-
 	/** The first page, or after a cut whatever was missed, edits and deletions too. */
 	async refresh(unread = 0) {
 		if (this.loaded || this.loading) return;

@@ -5,6 +5,13 @@ import { test } from 'node:test';
 
 import { load } from './sources.mjs';
 
+/** What a browser has: the names are keys of the object itself. */
+globalThis.localStorage = Object.create({
+  getItem(name) { return this[name] ?? null; },
+  setItem(name, text) { this[name] = text; },
+  removeItem(name) { delete this[name]; },
+});
+
 test('what was on its way at a logout is neither kept nor sent by whoever comes next', async () => {
   const [{ Outbox }, { forget, loadAll }] = await load('outbox.js', 'storage.js');
   const answers = [];

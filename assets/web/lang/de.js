@@ -21,6 +21,7 @@ export default {
 	login_404: 'Diesen Namen hat hier niemand.', register_400: 'Ein Name von 1 bis 32 Zeichen und ein Passwort, bitte.',
 	register_403: 'Dieser Server nimmt nur mit gültiger Einladung auf.',
 	register_409: 'Dieser Name ist vergeben. Ist es deiner? Dann melde dich an.',
+
 	message_to: 'Nachricht an #{name}', send: 'Senden', too_long: 'Das ist länger, als der Server annimmt.',
 	may_not_send: 'Du darfst hier nicht schreiben.', editing: 'Bearbeiten', replying: 'Antwort an {name}: {text}',
 	suggestions: 'Vorschläge', spoiler: 'Spoiler: zeigen', show_picture: 'Bild von {host} zeigen', picture_from: 'Bild von {host}',
@@ -29,20 +30,20 @@ export default {
 	not_sent: 'Nicht gesendet. {why}', not_sent_in_time: 'Sie hat einen Tag gewartet.', discard: 'Verwerfen', reply: 'Antworten',
 	delete_message: 'Diese Nachricht löschen?', to_newest: 'Zum Neuesten', news_one: '{n} neue Nachricht',
 	news_other: '{n} neue Nachrichten', may_not_read: 'Du darfst hier nicht lesen.', beginning: 'Hier beginnt #{name}.',
-	online: 'Online', offline: 'Offline', groups: 'Gruppen', mention: 'Erwähnen', search_members: 'Mitglieder suchen',
-	kick: 'Hinauswerfen', ban: 'Bannen', unban: 'Wieder einlassen',
-	for_ever: 'für immer', reason: 'Grund', reason_hint: 'Nur wer moderiert, sieht ihn.', until: 'Bis', until_hint: 'Leer: für immer.',
+
+	online: 'Online', offline: 'Offline', groups: 'Gruppen', mention: 'Erwähnen', search_members: 'Mitglieder suchen', kick: 'Hinauswerfen',
+	ban: 'Bannen', unban: 'Wieder einlassen', for_ever: 'für immer', reason: 'Grund', reason_hint: 'Nur wer moderiert, sieht ihn.',
+	until: 'Bis', until_hint: 'Leer: für immer.', notifications_denied: 'Der Browser sperrt sie oder kennt sie nicht.',
 	picture_unreadable: 'Das ist kein Bild, das der Browser lesen kann.', change_picture: 'Bild ändern', change_password: 'Passwort ändern',
-	new_password: 'Neues Passwort', password_hint: 'Überall sonst wirst du abgemeldet.',
-	this_one: 'hier', sessions: 'Wo du angemeldet bist',
-	session_times: 'Seit {created}, zuletzt {used}', end_session: 'Dort abmelden', theme: 'Aussehen',
-	as_system: 'Wie das System', light: 'Hell', dark: 'Dunkel', notifications: 'Benachrichtigungen', notify_mentions: 'Erwähnungen von mir',
-	notifications_denied: 'Der Browser sperrt Benachrichtigungen dieser Seite. Erlaube sie in seinen Einstellungen.',
+	new_password: 'Neues Passwort', password_hint: 'Überall sonst wirst du abgemeldet.', sessions: 'Wo du angemeldet bist',
+	session_times: 'Seit {created}, zuletzt {used}', end_session: 'Dort abmelden', theme: 'Aussehen', as_system: 'Wie das System',
+	light: 'Hell', dark: 'Dunkel', notifications: 'Benachrichtigungen', notify_mentions: 'Erwähnungen von mir',
 	notify_all: 'Alle Nachrichten', unsent_one: 'Eine ungesendete Nachricht ginge verloren.',
 	unsent_other: '{n} ungesendete Nachrichten gingen verloren.', add_server: 'Server hinzufügen', needs_login: 'Anmeldung nötig',
 	address: 'Adresse', address_hint: 'Ohne Port: 2345.', address_bad: 'Das ist keine Adresse eines Servers.', connect: 'Verbinden',
 	unreachable: '{address} ist nicht zu erreichen.', certificate_hint: 'Ein selbst signiertes Zertifikat nimm erst auf seiner Seite an.',
 	remove_server: 'Server entfernen', remove_server_text: '{name} aus deiner Liste entfernen? Dein Konto bleibt.',
+
 	deny: 'Verbieten', inherit: 'Erben', allow: 'Erlauben', move_up: 'Nach oben', move_down: 'Nach unten',
 	manage_403: 'Abgelehnt: man gibt nur, was man hat, und ändert nur, was unter einem steht.', may_view_channel: 'Kanäle sehen',
 	may_read_messages: 'Lesen', may_send_messages: 'Schreiben', may_manage_messages: 'Moderieren', may_modify_channels: 'Kanäle ändern',
@@ -57,7 +58,5 @@ export default {
 	picture_file: 'Bilddatei', delete_emoji: 'Emoji löschen', delete_emoji_text: ':{name}: für alle löschen?',
 	no_bans: 'Niemand ist gebannt.', banned_by: 'von {by}, {date}, bis: {until}', older: 'Ältere', command_line: 'die Befehlszeile',
 
-
-
-
+	this_one: 'hier',
 };

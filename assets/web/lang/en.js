@@ -19,30 +19,29 @@ export default {
 	register_400: 'A name of 1 to 32 characters and a password, please.',
 	register_403: 'This server lets people in by invite only, and only a valid one.',
 	register_409: 'This name is taken. Is it yours? Then log in.',
+
 	message_to: 'Message #{name}', send: 'Send', too_long: 'This is longer than the server takes.', may_not_send: 'You may not write here.',
 	editing: 'Editing', replying: 'Reply to {name}: {text}', suggestions: 'Suggestions', spoiler: 'Spoiler: show it',
 	show_picture: 'Show picture from {host}', picture_from: 'Picture from {host}', messages: 'Messages', today: 'Today',
 	new_messages: 'New', edited: '(edited)', quote_away: 'A message that is further back, or deleted',
 	waiting: 'Not sent yet: no connection', sending: 'Sending…', not_sent: 'Not sent. {why}', not_sent_in_time: 'It waited for a day.',
-	discard: 'Discard', reply: 'Reply', delete_message: 'Delete this message?', to_newest: 'To the newest',
-	news_one: '{n} new message', news_other: '{n} new messages', may_not_read: 'You may not read here.',
-	beginning: 'This is the beginning of #{name}.',
-	online: 'Online', offline: 'Offline', groups: 'Groups', mention: 'Mention', search_members: 'Search members',
-	kick: 'Throw out', ban: 'Ban', unban: 'Let in again', for_ever: 'for ever', reason: 'Reason',
-	reason_hint: 'Only moderators see it.', until: 'Until', until_hint: 'Empty: for ever.',
-	picture_unreadable: 'This file is no picture that the browser can read.',
-	change_picture: 'Change picture', change_password: 'Change password', new_password: 'New password',
-	password_hint: 'Everywhere else you are logged out.',
-	this_one: 'here', sessions: 'Where you are logged in',
-	session_times: 'Since {created}, last used {used}', end_session: 'Log out there', theme: 'Theme',
+	discard: 'Discard', reply: 'Reply', delete_message: 'Delete this message?', to_newest: 'To the newest', news_one: '{n} new message',
+	news_other: '{n} new messages', may_not_read: 'You may not read here.', beginning: 'This is the beginning of #{name}.',
+
+	online: 'Online', offline: 'Offline', groups: 'Groups', mention: 'Mention', search_members: 'Search members', kick: 'Throw out',
+	ban: 'Ban', unban: 'Let in again', for_ever: 'for ever', reason: 'Reason', reason_hint: 'Only moderators see it.', until: 'Until',
+	until_hint: 'Empty: for ever.', notifications_denied: 'The browser blocks or lacks them.',
+	picture_unreadable: 'This file is no picture that the browser can read.', change_picture: 'Change picture',
+	change_password: 'Change password', new_password: 'New password', password_hint: 'Everywhere else you are logged out.',
+	sessions: 'Where you are logged in', session_times: 'Since {created}, last used {used}', end_session: 'Log out there', theme: 'Theme',
 	as_system: 'As the system', light: 'Light', dark: 'Dark', notifications: 'Notifications', notify_mentions: 'Mentions of me',
-	notifications_denied: 'The browser blocks notifications of this page. Allow them in its settings.',
 	notify_all: 'All messages', unsent_one: 'A message is not sent yet and would be lost.',
 	unsent_other: '{n} messages are not sent yet and would be lost.', add_server: 'Add a server', needs_login: 'needs a login',
 	address: 'Address', address_hint: 'Without a port: 2345.', address_bad: 'This is no address of a server.', connect: 'Connect',
 	unreachable: '{address} cannot be reached.',
 	certificate_hint: 'If its certificate is self-signed, accept it on its page and try again.', remove_server: 'Remove server',
 	remove_server_text: 'Remove {name} from your list? Your account stays.',
+
 	deny: 'Deny', inherit: 'Inherit', allow: 'Allow', move_up: 'Move up', move_down: 'Move down',
 	manage_403: 'Refused: one gives only what one has, and acts only on those below.', may_view_channel: 'See channels',
 	may_read_messages: 'Read', may_send_messages: 'Write', may_manage_messages: 'Moderate', may_modify_channels: 'Change channels',
@@ -57,7 +56,5 @@ export default {
 	delete_emoji_text: 'Delete :{name}: for everybody?', no_bans: 'Nobody is banned.', banned_by: 'by {by}, {date}, until: {until}',
 	older: 'Older', command_line: 'the command line',
 
-
-
-
+	this_one: 'here',
 };

@@ -51,7 +51,7 @@ export const attempt = (work) => work().catch((problem) => say(problem.message))
 
 /** Deletes once that is meant; resolves with whether it did. `command` names the texts as well. */
 export const erase = (community, command, fields, values) => attempt(async () =>
-	await ask(t(command), t(`${command}_text`, values), t('delete'), { danger: true }) && act(community, command, fields, command));
+	await ask(t(command), t(`${command}_text`, values), t('delete')) && act(community, command, fields, command));
 
 /** A name to be edited; what stands shows through as its `defaultValue` until it is. */
 export const nameInput = (props) => h('input', { name: 'name', maxlength: '32', autocomplete: 'off', ...props });
