@@ -41,79 +41,38 @@ export class Log {
 		return this.#community.outbox.pending(this.#channel, this);
 	}
 
-	/** The first page, or after a cut whatever was missed, edits and deletions too. */
+	/** The first page; after a cut as much as there was, since edits and deletions were missed, too. */
 	async refresh(unread = 0) {
 		if (this.loaded || this.loading) return;
-		await this.#load(async () => {
-			const num = Math.min(PAGE_MAX, FIRST_PAGE + unread);
-			this.#set((this.messages.length && await this.#missedPages()) || await this.#newest(num));
-			if (unread) this.markUnread(unread, this.#community.me);
-			this.loaded = true;
-		}, 'reset');
+		await this.#load({ num: Math.min(PAGE_MAX, Math.max(FIRST_PAGE, this.messages.length) + unread) }, []);
+		if (this.loaded && unread) this.markUnread(unread, this.#community.me);
+		this.#tell('reset');
 	}
 
 	/** The page before what is there. */
 	async loadOlder() {
 		if (!this.loaded || this.loading || this.complete) return;
-		await this.#load(async () => {
-			const page = await this.#history({ num: PAGE, before_message: this.messages[0]?.uuid ?? null });
-			this.complete = page.length < PAGE;
-			this.#set([...page, ...this.messages]);
-		}, 'old');
+		await this.#load({ num: PAGE, before_message: this.messages[0]?.uuid ?? null }, this.messages);
+		this.#tell('old');
 	}
 
-	async #load(work, kind) {
+	async #load(fields, newer) {
 		this.loading = true;
 		this.failed = null;
 		this.#missed = [];
 		this.#tell('pending');
 		try {
-			await work();
+			const { data } = await this.#community.request('history', { channel: this.#channel, ...fields });
+			this.complete = data.length < fields.num;
+			this.#set([...data.map(sound), ...newer]);
+			this.loaded = true;
 		} catch (problem) {
 			if (problem instanceof Refusal) this.failed = problem;
-		} finally {
-			const missed = this.#missed;
-			this.#missed = null;
-			this.loading = false;
-			this.#tell(kind);
-			for (const apply of missed) apply();
 		}
-	}
-
-	async #newest(num) {
-		const page = await this.#history({ num });
-		this.complete = page.length < num;
-		return page;
-	}
-
-	/** Everything from the oldest that is still there; null if none of the first few is. */
-	async #missedPages() {
-		for (const start of this.messages.slice(0, 3)) {
-			try {
-				return await this.#pagesAfter(start);
-			} catch (problem) {
-				if (problem.status !== 404) throw problem;
-			}
-		}
-		return null;
-	}
-
-	/** Without the start itself, which may have been edited: it is the next older one to be loaded. */
-	async #pagesAfter(start) {
-		const pages = [];
-		for (let after = start.uuid, page; after; after = page.length === PAGE_MAX && page.at(-1).uuid) {
-			page = await this.#history({ num: PAGE_MAX, after_message: after });
-			pages.push(page);
-		}
-		const rest = pages.flat();
-		if (!rest.length) return null;
-		this.complete = false;
-		return rest;
-	}
-
-	async #history(fields) {
-		const { data } = await this.#community.request('history', { channel: this.#channel, ...fields });
-		return data.map(sound);
+		const missed = this.#missed;
+		this.#missed = null;
+		this.loading = false;
+		for (const apply of missed) apply();
 	}
 
 	#set(messages) {
@@ -135,22 +94,23 @@ export class Log {
 	}
 
 	edit(uuid, content) {
-		this.#apply(() => {
-			const message = this.find(uuid);
-			if (!message) return;
-			Object.assign(message, { content, edited: true });
-			this.#tell('changed', message);
-		});
+		this.#change(uuid, (message) => Object.assign(message, { content, edited: true }));
 	}
 
 	delete(uuid) {
-		this.#apply(() => {
-			const message = this.find(uuid);
-			if (!message) return;
+		this.#change(uuid, (message) => {
 			const index = this.messages.indexOf(message);
 			this.messages.splice(index, 1);
 			this.#byUuid.delete(uuid);
 			if (this.firstUnread === uuid) this.firstUnread = this.messages[index]?.uuid ?? null;
+		});
+	}
+
+	#change(uuid, change) {
+		this.#apply(() => {
+			const message = this.find(uuid);
+			if (!message) return;
+			change(message);
 			this.#tell('changed', message);
 		});
 	}
@@ -174,12 +134,7 @@ export class Log {
 
 	/** Puts the line "new" before the last `count` messages of others. */
 	markUnread(count, me) {
-		this.firstUnread = null;
-		for (let index = this.messages.length - 1; count > 0 && index >= 0; index--) {
-			if (this.messages[index].author_uuid === me) continue;
-			this.firstUnread = this.messages[index].uuid;
-			count--;
-		}
+		this.firstUnread = this.messages.filter((message) => message.author_uuid !== me).slice(-count || Infinity)[0]?.uuid ?? null;
 	}
 
 	#tell(kind, message) {
