@@ -4,7 +4,7 @@ import { Community } from './community.js';
 import { load, store } from './storage.js';
 import { t, useLanguage } from './text.js';
 
-const SETTINGS = { theme: 'auto', language: 'auto', notifications: 'mentions' };
+const SETTINGS = { theme: 'auto', notifications: 'mentions' };
 const FORWARDED = ['state', 'name', 'icon', 'members', 'online', 'groups', 'channels', 'emoji', 'unread', 'channel', 'messages'];
 const SERVERS_CHANGE_ON = ['state', 'name', 'icon', 'unread'];
 
@@ -25,7 +25,7 @@ export class App extends EventTarget {
 
 	constructor() {
 		super();
-		useLanguage(this.settings.language);
+		useLanguage();
 		this.#applyTheme();
 		this.home = this.#take(new Community(homeAddress(), { isHome: true }));
 		this.current = this.home;
@@ -169,11 +169,8 @@ export class App extends EventTarget {
 	// Settings
 
 	setSettings(part) {
-		const { language } = this.settings;
 		this.settings = { ...this.settings, ...part };
 		store('settings', this.settings);
-		// Every text on the page is another one.
-		if (this.settings.language !== language) return location.reload();
 		this.#applyTheme();
 		this.tell('settings');
 	}
@@ -225,13 +222,11 @@ export class App extends EventTarget {
 	}
 
 	get title() {
-		const { count, mentions } = this.communities.reduce((sum, community) => {
-			const own = community.unreadTotal();
-			return { count: sum.count + own.count, mentions: sum.mentions + own.mentions };
-		}, { count: 0, mentions: 0 });
-		const channel = this.current.channel;
-		const mark = mentions ? `(${mentions}) ` : count ? '• ' : '';
-		return `${mark}${channel ? `#${channel.name} · ` : ''}${this.current.name || t('servers')}`;
+		const totals = this.communities.map((community) => community.unreadTotal());
+		const mentions = totals.reduce((sum, total) => sum + total.mentions, 0);
+		const mark = mentions ? `(${mentions}) ` : totals.some(({ count }) => count) ? '• ' : '';
+		const { channel, name } = this.current;
+		return `${mark}${channel ? `#${channel.name} · ` : ''}${name || t('servers')}`;
 	}
 }
 

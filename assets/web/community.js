@@ -7,21 +7,20 @@ import { Connection, Disconnected, Refusal } from './protocol.js';
 import { forget, load, store } from './storage.js';
 import { t } from './text.js';
 
+const WORD = /[\p{L}\p{N}_]/u;
 const MARK_MS = 300; // reading is told this long after it, joined
 const MARKED_AT_FIRST = 50; // channels looked at for a first mark, after a login
 const COUNTED = 100; // unread messages looked at for mentions
-const PICTURES_KEPT = 1000;
 const FAULT_MS = 5000; // after the server failed at a login, until the next try
 
 export class Community extends EventTarget {
 	#connection;
 	#homeMember;
-	#pictures = new Map(); // base64 -> URL
 	#emojiUrls = new Map();
 	#marked = new Map(); // channel uuid -> the newest message marked as read
 	#markTimer;
-	#mention = /$^/;
-	#names = null; // first letters -> members, the longest names first
+	#names = null; // name -> member
+	#nameLengthMax = 0;
 	/** 'connecting', 'waiting' for the next try, 'stranger' (needs a login), 'ready'. */
 	state = 'connecting';
 	/** Whether a session ended without being asked to. */
@@ -137,7 +136,6 @@ export class Community extends EventTarget {
 
 	#cut() {
 		for (const log of this.logs.values()) log.doubt();
-		this.outbox.cut();
 		// Without a login the server ends the connection after a while; the next one is made to log in.
 		if (this.state === 'stranger') this.close();
 		else this.#set('state', 'waiting');
@@ -235,7 +233,7 @@ export class Community extends EventTarget {
 		this.channels = channels.data;
 		this.unread = new Map(Object.entries(reads.last_reads)
 			.map(([channel, [, count]]) => [Number(channel), { count, mentions: 0 }]));
-		this.#namesChanged();
+		this.#names = null;
 		this.#connection.settle();
 		this.#set('state', 'ready');
 		for (const name of ['members', 'online', 'groups', 'emoji', 'channels', 'unread']) this.tell(name);
@@ -267,15 +265,9 @@ export class Community extends EventTarget {
 
 	#membersChanged(changed) {
 		for (const member of changed) this.members.set(member.uuid, member);
-		this.#namesChanged();
+		this.#names = null;
 		this.tell('members', { changed });
 		this.#review();
-	}
-
-	#namesChanged() {
-		this.#names = null;
-		const name = this.member(this.me).name.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&');
-		this.#mention = new RegExp(`(^|[^\\p{L}\\p{N}_])@${name}(?![\\p{L}\\p{N}_])`, 'u');
 	}
 
 	#channelsChanged(channels) {
@@ -340,6 +332,12 @@ export class Community extends EventTarget {
 
 	send(content, reply = null) {
 		this.outbox.add(this.channel.uuid, content, reply);
+	}
+
+	/** On disk. Its event may come before or after; without the right to read none does. */
+	sent({ channel, content, reply, date }, uuid) {
+		const own = { uuid, channel_uuid: channel, author_uuid: this.me, content, reply, date, edited: false };
+		this.logs.get(channel)?.insert(own);
 	}
 
 	edit(message, content) {
@@ -460,15 +458,17 @@ export class Community extends EventTarget {
 		return this.members.get(uuid) ?? { uuid, name: t('unknown_member'), pfp: null, group_uuid: 0, groups: [] };
 	}
 
-	/** The longest name that stands in a text from `at` on: {name, uuid}, or undefined. */
+	/** The longest name that stands in a text from `at` on: its member, or undefined. */
 	findMemberAt(text, at) {
 		if (!this.#names) {
-			const byStart = ({ name }) => name.slice(0, 2);
-			this.#names = Map.groupBy([...this.members.values()].sort((one, other) => other.name.length - one.name.length), byStart);
+			this.#names = new Map([...this.members.values()].map((member) => [member.name, member]));
+			this.#nameLengthMax = [...this.#names.keys()].reduce((longest, { length }) => Math.max(longest, length), 0);
 		}
-		const isEnd = (end) => !/[\p{L}\p{N}_]/u.test(text[end] ?? ' ');
-		const named = [2, 1].flatMap((length) => this.#names.get(text.slice(at, at + length)) ?? []);
-		return named.find(({ name }) => text.startsWith(name, at) && isEnd(at + name.length));
+		for (let end = at + this.#nameLengthMax; end > at; end--) {
+			const found = WORD.test(text[end] ?? ' ') ? undefined : this.#names.get(text.slice(at, end));
+			if (found) return found;
+		}
+		return undefined;
 	}
 
 	/** '#rrggbb' of the highest group, or null. */
@@ -478,19 +478,13 @@ export class Community extends EventTarget {
 	}
 
 	isMention(content) {
-		return this.#mention.test(content);
+		return [...content.matchAll(/(?<![\p{L}\p{N}_])@/gu)]
+			.some(({ index }) => this.findMemberAt(content, index + 1)?.uuid === this.me);
 	}
 
 	/** A URL for a picture from the wire; null for what is none. */
 	pictureUrl(base64) {
-		if (!base64) return null;
-		if (!this.#pictures.has(base64)) this.#pictures.set(base64, makeUrl(base64));
-		if (this.#pictures.size > PICTURES_KEPT) {
-			const [[oldest, url]] = this.#pictures;
-			this.#pictures.delete(oldest);
-			URL.revokeObjectURL(url);
-		}
-		return this.#pictures.get(base64);
+		return base64 ? `data:image/png;base64,${base64}` : null;
 	}
 
 	/** Resolves with the URL of an emoji's picture, or null. */
@@ -498,7 +492,7 @@ export class Community extends EventTarget {
 		const uuid = this.emoji.get(name);
 		if (!uuid) return Promise.resolve(null);
 		if (!this.#emojiUrls.has(uuid)) {
-			const url = this.request('get_emoji', { uuid }).then(({ data }) => makeUrl(data.data));
+			const url = this.request('get_emoji', { uuid }).then(({ data }) => this.pictureUrl(data.data));
 			this.#emojiUrls.set(uuid, url);
 			url.catch(() => this.#emojiUrls.delete(uuid));
 		}
@@ -506,19 +500,8 @@ export class Community extends EventTarget {
 	}
 }
 
-const makeUrl = (base64) => {
-	try {
-		const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
-		return URL.createObjectURL(new Blob([bytes], { type: 'image/png' }));
-	} catch {
-		return null;
-	}
-};
-
-/** What a session is called, so that its owner knows it again: "Firefox on Linux". */
+/** What a session is called: "Firefox on Linux". */
 const browserName = () => {
-	const agent = navigator.userAgent;
-	const browser = /Firefox|Edg|OPR|Chrome|Safari/.exec(agent.replace(/Chrome.*(Edg|OPR)/, '$1'));
-	const system = /Android|iPhone|iPad|Windows|Mac OS|Linux/.exec(agent);
-	return `${browser ?? 'Browser'} on ${system ?? '?'}`;
+	const said = (...names) => names.find((name) => navigator.userAgent.includes(name)) ?? '?';
+	return `${said('Firefox', 'Edg', 'Chrome', 'Safari')} on ${said('Android', 'iPhone', 'iPad', 'Windows', 'Mac OS', 'Linux')}`;
 };

@@ -129,13 +129,16 @@ export class Log {
 		this.#byUuid = new Map(messages.map((message) => [message.uuid, message]));
 	}
 
-	/** A message was committed. */
+	/** A message was committed; of one's own both the answer and the event tell. */
 	insert(message) {
 		this.#apply(() => {
-			if (this.#byUuid.has(message.uuid)) return;
-			this.messages.push(sound(message));
-			this.#byUuid.set(message.uuid, this.newest);
-			this.#tell('new', this.newest);
+			const known = this.find(message.uuid);
+			if (known) return void Object.assign(known, { date: message.date });
+			let place = this.messages.length;
+			while (place && this.messages[place - 1].uuid > message.uuid) place--;
+			this.messages.splice(place, 0, sound(message));
+			this.#byUuid.set(message.uuid, this.messages[place]);
+			this.#tell('new', this.messages[place]);
 		});
 	}
 

@@ -5,12 +5,12 @@ import { Refusal } from './protocol.js';
 import { loadAll, store } from './storage.js';
 
 /** The server knows a nonce for a day; after that, sending again is for the author to decide. */
-const NONCE_MS_MAX = 23 * 3600 * 1000;
+const NONCE_S_MAX = 23 * 3600;
 const RETRY_MS = 5000;
 
 /**
- * An entry: {nonce, channel, content, reply, date (s), state, status, uuid}. States: 'waiting' for a
- * connection, 'sending', 'refused' with a status, 'sent' with a uuid while its event is on the way.
+ * An entry: {nonce, channel, content, reply, date (s), order, state, status, uuid}. States: 'waiting' for
+ * a connection, 'sending', 'refused' with a status. `uuid` once its event has come.
  */
 export class Outbox {
 	#community;
@@ -25,11 +25,9 @@ export class Outbox {
 	}
 
 	add(channel, content, reply) {
-		const date = Math.floor(Date.now() / 1000);
-		const order = Date.now();
-		const entry = { nonce: freshNonce(), channel, content, reply, date, order, state: 'waiting', status: null, uuid: null };
+		const entry = { ...fresh(), channel, content, reply, order: Date.now(), uuid: null };
 		this.entries.push(entry);
-		this.#changed(entry);
+		this.#change(entry, { state: 'waiting', status: null });
 		this.run();
 	}
 
@@ -42,11 +40,8 @@ export class Outbox {
 	async run() {
 		if (this.#isRunning) return;
 		this.#isRunning = true;
-		try {
-			for (let entry; (entry = this.#next());) await this.#send(entry);
-		} finally {
-			this.#isRunning = false;
-		}
+		for (let entry; (entry = this.#next());) await this.#send(entry);
+		this.#isRunning = false;
 	}
 
 	#next() {
@@ -54,71 +49,44 @@ export class Outbox {
 	}
 
 	async #send(entry) {
-		if (Date.now() - entry.date * 1000 > NONCE_MS_MAX) return this.#refuse(entry, null);
-		entry.state = 'sending';
-		this.#changed(entry);
+		if (isOld(entry)) return this.#change(entry, { state: 'refused', status: null });
+		this.#change(entry, { state: 'sending' });
 		const { channel, content, reply, nonce } = entry;
 		try {
 			const { message } = await this.#community.request('send', { channel, content, reply, nonce });
-			this.#sent(entry, message);
+			this.#drop(entry);
+			if (!this.#isClosed) this.#community.sent(entry, message);
 		} catch (problem) {
-			if (!(problem instanceof Refusal)) entry.state = 'waiting';
-			else if (problem.status === 500) await this.#later(entry);
-			else this.#refuse(entry, problem.status);
-			this.#changed(entry);
+			const isRefused = problem instanceof Refusal && problem.status !== 500;
+			if (isRefused) return this.#change(entry, { state: 'refused', status: problem.status });
+			if (problem instanceof Refusal) await new Promise((resolve) => { setTimeout(resolve, RETRY_MS); });
+			this.#change(entry, { state: 'waiting' });
 		}
 	}
 
-	async #later(entry) {
-		await new Promise((resolve) => { setTimeout(resolve, RETRY_MS); });
-		entry.state = 'waiting';
-	}
-
-	#refuse(entry, status) {
-		Object.assign(entry, { state: 'refused', status });
-		this.#changed(entry);
-	}
-
-	/** On disk. It is shown as pending until its event came; without the right to read none comes. */
-	#sent(entry, uuid) {
-		Object.assign(entry, { state: 'sent', uuid });
-		const log = this.#community.logs.get(entry.channel);
-		const isAwaited = log?.loaded && !log.find(uuid) && this.#community.can('read_messages', entry.channel);
-		if (isAwaited) this.#changed(entry);
-		else this.#drop(entry);
-	}
-
-	/** The connection was cut: what is on disk comes with the history. */
-	cut() {
-		this.entries = this.entries.filter(({ state }) => state !== 'sent');
-	}
-
-	/** A message of one's own came: it may be one of these, with its answer still on the way. */
+	/** A message of one's own came: it may be the one whose answer is still on the way. */
 	arrived(message) {
-		const entry = this.entries.find((candidate) => candidate.channel === message.channel_uuid && (
-			candidate.uuid === message.uuid ||
-			(!candidate.uuid && candidate.state === 'sending' && candidate.content === message.content)));
-		if (entry?.state === 'sent') this.#drop(entry);
-		else if (entry) entry.uuid = message.uuid;
+		const entry = this.entries.find(({ state, channel, content }) =>
+			state === 'sending' && channel === message.channel_uuid && content === message.content);
+		if (entry) entry.uuid = message.uuid;
 	}
 
 	/** Those of a channel that are not among its messages yet. */
 	pending(channel, log) {
-		return this.entries.filter((entry) => entry.channel === channel && !(entry.uuid && log.find(entry.uuid)));
+		return this.entries.filter((entry) => entry.channel === channel && !log.find(entry.uuid));
 	}
 
 	/** Once more, as a new message if its nonce may be forgotten. */
 	retry(nonce) {
 		const entry = this.#find(nonce);
 		if (!entry) return;
-		if (Date.now() - entry.date * 1000 > NONCE_MS_MAX) {
+		if (isOld(entry)) {
 			store(this.#key(entry), null);
-			Object.assign(entry, { nonce: freshNonce(), date: Math.floor(Date.now() / 1000) });
+			Object.assign(entry, fresh());
 		}
 		// What it answered may be gone: then it stands by itself.
 		const reply = entry.status === 404 ? null : entry.reply;
-		Object.assign(entry, { state: 'waiting', status: null, reply });
-		this.#changed(entry);
+		this.#change(entry, { state: 'waiting', status: null, reply });
 		this.run();
 	}
 
@@ -133,20 +101,25 @@ export class Outbox {
 
 	#drop(entry) {
 		this.entries = this.entries.filter((other) => other !== entry);
-		store(this.#key(entry), null);
-		this.#community.tell('messages', { channel: entry.channel, kind: 'pending' });
+		this.#keep(entry, null);
+	}
+
+	#change(entry, part) {
+		this.#keep(entry, Object.assign(entry, part));
 	}
 
 	/** Each under a name of its own: two tabs must not forget each other's. */
-	#key(entry) {
-		return `outbox.${this.#community.address}.${entry.nonce}`;
+	#key({ nonce }) {
+		return `outbox.${this.#community.address}.${nonce}`;
 	}
 
-	#changed(entry) {
+	#keep(entry, value) {
 		if (this.#isClosed) return;
-		store(this.#key(entry), entry.state === 'sent' ? null : entry);
+		store(this.#key(entry), value);
 		this.#community.tell('messages', { channel: entry.channel, kind: 'pending' });
 	}
 }
 
-const freshNonce = () => Array.from(crypto.getRandomValues(new Uint32Array(4)), (n) => n.toString(36)).join('-');
+const now = () => Math.floor(Date.now() / 1000);
+const isOld = ({ date }) => now() - date > NONCE_S_MAX;
+const fresh = () => ({ nonce: crypto.randomUUID(), date: now() });

@@ -2,37 +2,22 @@
 
 const PREFIX = 'aster.';
 
-/** A browser that keeps nothing makes do for this visit. */
-const kept = (() => {
-	try {
-		localStorage.setItem(`${PREFIX}try`, '');
-		localStorage.removeItem(`${PREFIX}try`);
-		return localStorage;
-	} catch {
-		const memory = {};
-		return Object.defineProperties(memory, {
-			getItem: { value: (key) => memory[key] ?? null }, setItem: { value: (key, text) => { memory[key] = text; } },
-			removeItem: { value: (key) => delete memory[key] },
-		});
-	}
-})();
-
 /** What was kept under this name, or `fallback`. */
 export const load = (name, fallback) => {
 	try {
-		return JSON.parse(kept.getItem(PREFIX + name)) ?? fallback;
+		return JSON.parse(localStorage.getItem(PREFIX + name)) ?? fallback;
 	} catch {
-		return fallback; // not ours
+		return fallback; // not ours, or this browser keeps nothing
 	}
 };
 
 /** Keeps a value; null forgets it. */
 export const store = (name, value) => {
-	if (value === null) return kept.removeItem(PREFIX + name);
 	try {
-		kept.setItem(PREFIX + name, JSON.stringify(value));
+		if (value === null) localStorage.removeItem(PREFIX + name);
+		else localStorage.setItem(PREFIX + name, JSON.stringify(value));
 	} catch {
-		// full
+		// full, or this browser keeps nothing
 	}
 };
 
@@ -45,4 +30,10 @@ export const forget = (address) => {
 	for (const name of names(`outbox.${address}.`)) store(name, null);
 };
 
-const names = (start) => Object.keys(kept).map((key) => key.slice(PREFIX.length)).filter((name) => name.startsWith(start));
+const names = (start) => {
+	try {
+		return Object.keys(localStorage).map((key) => key.slice(PREFIX.length)).filter((name) => name.startsWith(start));
+	} catch {
+		return [];
+	}
+};

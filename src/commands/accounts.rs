@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use crate::commands::sessions::login_by_token;
+use crate::commands::sessions::{Proof, login_by_token};
 use crate::commands::{Answer, Length, NoFields, Request, Session, allow};
 use crate::config::{Limits, Registration};
 use crate::error::Refusal;
@@ -46,6 +46,7 @@ pub(super) fn register(session: &mut Session<'_>, request: Register) -> Result<L
         require_free(db, &uname)
     })?;
     let hash = services.hasher.hash(&passwd)?;
+    let proof = Proof::Password(hash.clone());
     let uuid = services.store.write(move |tx| {
         if let Some(code) = &invite {
             allow(tx.use_invite(code)?)?;
@@ -59,7 +60,7 @@ pub(super) fn register(session: &mut Session<'_>, request: Register) -> Result<L
         tx.publish_member(uuid)?;
         Ok(uuid)
     })?;
-    session.log_in(uuid, None);
+    session.log_in(uuid, proof);
     Ok(LoggedIn { uuid })
 }
 
@@ -126,7 +127,7 @@ fn check_password(
         allow(services.hasher.verify(password, &credentials.password)?)?;
         allow(!services.store.access().is_banned(member, now_s()))?;
     }
-    session.log_in(member, None);
+    session.log_in(member, Proof::Password(credentials.password.clone()));
     // Order: from here on a new password ends this connection; one that came before is seen.
     if find()?.password != credentials.password {
         session.log_out();
@@ -191,12 +192,14 @@ pub(super) fn change_password(
     request: ChangePassword,
 ) -> Result<Nothing, Refusal> {
     let hash = session.services.hasher.hash(&request.new_password)?;
-    let (lasting, id) = (session.lasting(), session.id);
-    session.act(move |tx, member| {
+    let (lasting, id, kept) = (session.lasting(), session.id, hash.clone());
+    session.write_lasting(move |tx, member| {
         tx.update_password(member, &hash)?;
-        tx.end_other_sessions(member, lasting, id)?;
-        Ok(Nothing {})
-    })
+        tx.end_other_sessions(member, lasting, id)
+    })?;
+    session.keep_password(kept);
+    session.services.broadcaster.catch_up();
+    Ok(Nothing {})
 }
 
 /// Answered, then the connection is closed.

@@ -14,12 +14,14 @@ mod sessions;
 mod sync;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::answers::{LargeAnswers, Length, Making};
 use crate::broadcaster::{Broadcaster, Listener, Presence};
+use crate::commands::sessions::Proof;
 use crate::config::{Config, Limits};
 use crate::connection::Connection;
 use crate::error::{Refusal, Status};
@@ -31,10 +33,13 @@ use crate::protocol::Topic;
 use crate::protocol::event::Topics;
 use crate::protocol::packet::{UNKNOWN, encode_refusal, encode_response, parse_envelope};
 use crate::stopping::Stopping;
-use crate::store::{Reader, Store, WriteTx};
+use crate::store::{PasswordHash, Reader, Store, WriteTx};
 use crate::throttle::{AddressKey, LoginThrottle};
 use crate::wire::Framing;
 use crate::wire::assets::Assets;
+
+/// A session is as good as gone after 180 days: a day more or less is nothing to it.
+const USE_NOTED_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Every command: its name, who may call it, what carries it out (protocol section 4).
 static COMMANDS: &[Row] = &[
@@ -177,6 +182,7 @@ pub(crate) fn answer(session: &mut Session<'_>, text: &str) -> Pieces {
         None => Err(Refusal::BadRequest),
         Some(row) => {
             session.hear_of(row.name);
+            session.note_use();
             (row.run)(session, &Call { row, text, label })
         }
     };
@@ -257,8 +263,9 @@ pub(crate) struct Session<'s> {
 
 struct Login {
     member: MemberId,
-    /// By which session, if it is one that lasts.
-    lasting: Option<SessionId>,
+    proof: Proof,
+    /// When the use of that session was last noted.
+    noted: Instant,
     /// Dropping it leaves the roster.
     _presence: Presence,
 }
@@ -341,6 +348,20 @@ impl<'s> Session<'s> {
         })
     }
 
+    /// Writes what outlives the connection, in the member's name: `Forbidden` if what it logged in by
+    /// was ended meanwhile. It may be at work still when it is told to hang up.
+    fn write_lasting<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut WriteTx<'_>, MemberId) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let login = self.login.as_ref().ok_or(Refusal::Unauthorised)?;
+        let proof = login.proof.clone();
+        self.write(move |tx, member| {
+            allow(proof.stands(tx, member)?)?;
+            work(tx, member)
+        })
+    }
+
     /// Writes what others see at once, in the member's name, and waits until they were told: a
     /// client of today looks for the channel it made as soon as it has the response.
     fn act<T: Send + 'static>(
@@ -375,25 +396,46 @@ impl<'s> Session<'s> {
     }
 
     /// From here on the connection is told what concerns this member.
-    fn log_in(&mut self, member: MemberId, lasting: Option<SessionId>) {
+    fn log_in(&mut self, member: MemberId, proof: Proof) {
         let connection = Arc::clone(&self.connection);
         let (framing, topics) = (self.framing, self.topics);
-        let listener = Listener { connection, framing, member, session: lasting, topics };
+        let session = proof.session();
+        let listener = Listener { connection, framing, member, session, topics };
         let presence = self.services.broadcaster.join(self.id, listener);
-        self.login = Some(Login { member, lasting, _presence: presence });
+        self.login = Some(Login { member, proof, noted: Instant::now(), _presence: presence });
     }
 
     /// The session that this connection belongs to, if it is one that lasts.
     fn lasting(&self) -> Option<SessionId> {
-        self.login.as_ref().and_then(|login| login.lasting)
+        self.login.as_ref().and_then(|login| login.proof.session())
     }
 
     /// From here on the connection belongs to this session, and ends with it.
     fn join_session(&mut self, session: SessionId) {
         if let Some(login) = &mut self.login {
-            login.lasting = Some(session);
+            login.proof = Proof::Session(session);
             self.services.broadcaster.begin_session(self.id, session);
         }
+    }
+
+    /// The password that this connection logged in by is another one now, of its own doing.
+    fn keep_password(&mut self, hash: PasswordHash) {
+        if let Some(Login { proof: proof @ Proof::Password(_), .. }) = &mut self.login {
+            *proof = Proof::Password(hash);
+        }
+    }
+
+    /// A session is used as long as a connection of it says something: notes it once a day.
+    fn note_use(&mut self) {
+        let Some(Login { proof: Proof::Session(session), noted, .. }) = &mut self.login else {
+            return;
+        };
+        if noted.elapsed() < USE_NOTED_EVERY {
+            return;
+        }
+        let session = *session;
+        *noted = Instant::now();
+        sessions::note_use(self, session);
     }
 
     /// Undoes a login that turned out to be none.

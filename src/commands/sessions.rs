@@ -9,7 +9,35 @@ use crate::id::{MemberId, SessionId, now_s};
 use crate::log;
 use crate::protocol::packet::Nothing;
 use crate::protocol::{LastingLogin, SessionName, SessionToken};
-use crate::store::Whose;
+use crate::store::{self, PasswordHash, Reader, Whose};
+
+/// What a login stands on: with it, it falls.
+#[derive(Clone)]
+pub(super) enum Proof {
+    /// The password as it was then.
+    Password(PasswordHash),
+    /// A session that lasts.
+    Session(SessionId),
+}
+
+impl Proof {
+    pub(super) fn session(&self) -> Option<SessionId> {
+        match self {
+            Self::Password(_) => None,
+            Self::Session(session) => Some(*session),
+        }
+    }
+
+    pub(super) fn stands(&self, db: &Reader<'_>, member: MemberId) -> Result<bool, Refusal> {
+        match self {
+            Self::Password(hash) => {
+                let credentials = db.find_credentials(&store::Login::Member(member))?;
+                Ok(credentials.is_some_and(|it| it.password == *hash))
+            }
+            Self::Session(session) => db.has_session(*session),
+        }
+    }
+}
 
 #[derive(Deserialize)]
 pub(super) struct CreateSession {
@@ -28,8 +56,10 @@ pub(super) fn create_session(
     session: &mut Session<'_>,
     request: CreateSession,
 ) -> Result<Created, Refusal> {
-    let (uuid, token) =
-        session.write(move |tx, member| tx.insert_session(member, request.name.as_ref()))?;
+    let current = session.lasting();
+    let (uuid, token) = session.write_lasting(move |tx, member| {
+        tx.insert_session(member, request.name.as_ref(), current)
+    })?;
     session.join_session(uuid);
     // Order: from here on its end ends this connection; one that came before is seen.
     allow(session.read(|db, _| db.has_session(uuid))?)?;
@@ -40,7 +70,7 @@ pub(super) fn create_session(
 pub(super) fn login_by_token(
     session: &mut Session<'_>,
     token: &SessionToken,
-    is_named: impl Fn(&crate::store::Reader<'_>, MemberId) -> Result<bool, Refusal>,
+    is_named: impl Fn(&Reader<'_>, MemberId) -> Result<bool, Refusal>,
 ) -> Result<MemberId, Refusal> {
     let store = &session.services.store;
     let found = store.read(|db| match db.find_session(token)? {
@@ -48,20 +78,24 @@ pub(super) fn login_by_token(
         Some(_) | None => Err(Refusal::Forbidden),
     })?;
     allow(!store.access().is_banned(found.member, now_s()))?;
-    session.log_in(found.member, Some(found.uuid));
+    session.log_in(found.member, Proof::Session(found.uuid));
     // Order: from here on its end ends this connection; one that came before is seen.
     if !store.read(|db| db.has_session(found.uuid))? {
         session.log_out();
         return Err(Refusal::Forbidden);
     }
     if found.is_stale {
-        // A full disk keeps nobody out; the next login tries again.
-        let noted = session.write(move |tx, _| tx.update_last_used(found.uuid));
-        if let Err(Refusal::Internal(cause)) = noted {
-            log::fault(format_args!("the last use of a session is not noted: {cause}"));
-        }
+        note_use(session, found.uuid);
     }
     Ok(found.member)
+}
+
+/// A full disk keeps nobody out; the next time tries again.
+pub(super) fn note_use(session: &Session<'_>, uuid: SessionId) {
+    let noted = session.write(move |tx, _| tx.update_last_used(uuid));
+    if let Err(Refusal::Internal(cause)) = noted {
+        log::fault(format_args!("the last use of a session is not noted: {cause}"));
+    }
 }
 
 /// One's own sessions.

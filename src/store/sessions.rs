@@ -81,13 +81,15 @@ impl Reader<'_> {
 }
 
 impl WriteTx<'_> {
-    /// A new session and what it is logged in by, which is told this once.
+    /// A new session and what it is logged in by, which is told this once. `current`, of who asks,
+    /// makes no room for it.
     pub(crate) fn insert_session(
         &mut self,
         member: MemberId,
         name: Option<&SessionName>,
+        current: Option<SessionId>,
     ) -> Result<(SessionId, SessionToken), Refusal> {
-        self.drop_old_sessions(member)?;
+        self.drop_old_sessions(member, current)?;
         let mut secret = [0; TOKEN_BYTES];
         SystemRandom::new().fill(&mut secret).map_err(|_| Refusal::internal("no randomness"))?;
         let token = SessionToken::try_from(URL_SAFE_NO_PAD.encode(secret));
@@ -109,14 +111,19 @@ impl WriteTx<'_> {
     }
 
     /// Ends what nobody used for long, and what is one too many.
-    fn drop_old_sessions(&mut self, member: MemberId) -> Result<(), Refusal> {
+    fn drop_old_sessions(
+        &mut self,
+        member: MemberId,
+        current: Option<SessionId>,
+    ) -> Result<(), Refusal> {
         let mut statement = self.reader.connection.prepare_cached(
-            "DELETE FROM sessions WHERE member_uuid = ?1 AND (last_used <= ?2 OR uuid IN
+            "DELETE FROM sessions
+             WHERE member_uuid = ?1 AND uuid IS NOT ?4 AND (last_used <= ?2 OR uuid IN
                 (SELECT uuid FROM sessions WHERE member_uuid = ?1
-                 ORDER BY last_used DESC, uuid DESC LIMIT -1 OFFSET ?3))
+                 ORDER BY uuid IS ?4 DESC, last_used DESC, uuid DESC LIMIT -1 OFFSET ?3))
              RETURNING uuid",
         )?;
-        let bounds = params![member, now_s() - UNUSED_S_MAX, SESSIONS_MAX - 1];
+        let bounds = params![member, now_s() - UNUSED_S_MAX, SESSIONS_MAX - 1, current];
         let ended = statement.query_map(bounds, |row| row.get(0))?;
         let ended = ended.collect::<Result<Vec<SessionId>, _>>()?;
         drop(statement);
@@ -124,7 +131,7 @@ impl WriteTx<'_> {
         Ok(())
     }
 
-    /// Somebody logged in by it.
+    /// Somebody logged in by it, or goes on.
     pub(crate) fn update_last_used(&mut self, session: SessionId) -> Result<(), Refusal> {
         self.connection
             .prepare_cached("UPDATE sessions SET last_used = ?2 WHERE uuid = ?1")?

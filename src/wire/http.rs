@@ -143,8 +143,10 @@ fn read(head: &httparse::Request<'_, '_>) -> Result<Request, HttpStatus> {
     let keep_alive = headers.has_token("connection", "keep-alive") && body.next().is_none();
     // RFC 9112 section 3.2.2: a target may come with scheme and host in front.
     let path = match target.split_once("://") {
-        Some((_, rest)) => rest.find('/').and_then(|slash| rest.get(slash..)).unwrap_or("/"),
-        None => target,
+        Some((_, rest)) if !target.starts_with('/') => {
+            rest.find('/').and_then(|slash| rest.get(slash..)).unwrap_or("/")
+        }
+        Some(_) | None => target,
     };
     let path = path.split('?').next().unwrap_or_default().to_owned();
     let manner = Manner { head_only, keep_alive, takes_gzip: headers.take_gzip() };
@@ -301,6 +303,17 @@ mod tests {
         assert_eq!(parse(&mut inbox), Ok(Some(page)));
         assert_eq!(inbox, b"GET");
         assert_eq!(parse(&mut inbox), Ok(None));
+    }
+
+    #[test]
+    fn only_a_target_with_a_scheme_in_front_names_a_host() {
+        let path = |target: &str| match outcome(&format!("GET {target} HTTP/1.1\nHost: h\n\n")) {
+            Ok(Some(Request::Page { path, .. })) => path,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(path("https://h"), "/");
+        assert_eq!(path("/x?u=https://h/health"), "/x");
+        assert_eq!(path("/x://h/health"), "/x://h/health");
     }
 
     #[test]

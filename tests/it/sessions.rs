@@ -1,6 +1,8 @@
 //! Sessions: logins that last.
 
 use std::fs;
+use std::thread;
+use std::time::Duration;
 
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -90,15 +92,60 @@ fn a_member_has_a_hundred_sessions_and_the_oldest_makes_room() {
     assert_eq!(sessions(&mut alice).len(), 100);
     assert!(is_good(&server, &token));
     let database = Connection::open(server.folder.path().join("aster.db")).unwrap();
-    database
-        .execute("UPDATE sessions SET last_used = last_used - 100 WHERE uuid = ?1", [first])
-        .unwrap();
+    let put_back = |session: i64| {
+        let sql = "UPDATE sessions SET last_used = last_used - 100 WHERE uuid = ?1";
+        database.execute(sql, [session]).unwrap();
+    };
+    put_back(first);
+    // Not the one of who asks, though it is the oldest.
+    let (second, _) = create_session(&mut other);
+    assert!(is_good(&server, &token));
+    put_back(first);
     create_session(&mut alice);
-    other.read_to_end(End::CloseNotify, 1008).unwrap();
-    assert!(!is_good(&server, &token));
     let left = sessions(&mut alice);
     assert_eq!(left.len(), 100);
     assert!(left.iter().all(|session| session["uuid"] != first));
+    assert!(left.iter().any(|session| session["uuid"] == second));
+    assert!(!is_good(&server, &token));
+    other.must(json!({"command": "ping"}));
+}
+
+/// Who makes sessions as fast as they can keeps none of them when another password ends them.
+fn a_flood_of_sessions_ends(change: impl FnOnce(&Server, &mut Client)) {
+    let server = Server::start();
+    let mut alice = server.member("alice");
+    let mut thief = server.connect("thief", Framing::Lines);
+    thief.must(json!({"command": "login", "uname": "alice", "passwd": "alice"}));
+    thief.send_all(vec![json!({"command": "create_session"}); 5000]);
+    let told = thread::spawn(move || {
+        let mut tokens = Vec::new();
+        while let Ok(Some(answer)) = thief.receive() {
+            tokens.extend(answer["token"].as_str().map(str::to_owned));
+        }
+        tokens
+    });
+    thread::sleep(Duration::from_millis(200));
+    change(&server, &mut alice);
+    let tokens = told.join().unwrap();
+    assert!((1..5000).contains(&tokens.len()), "{}", tokens.len());
+    let lasting = tokens.iter().rev().take(20).filter(|token| is_good(&server, token));
+    assert_eq!(lasting.count(), 0);
+}
+
+#[test]
+fn a_flood_of_sessions_ends_with_a_new_password() {
+    a_flood_of_sessions_ends(|_, alice| {
+        alice.must(json!({"command": "change_password", "new_password": "open sesame"}));
+        // It may go on itself.
+        create_session(alice);
+    });
+}
+
+#[test]
+fn a_flood_of_sessions_ends_with_a_password_by_the_command_line() {
+    a_flood_of_sessions_ends(|server, _| {
+        errand(&server.folder, &["passwd", "alice"], "open sesame\n");
+    });
 }
 
 #[test]

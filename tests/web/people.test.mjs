@@ -83,11 +83,7 @@ story('sessions are listed and ended; a new password ends the others', async (st
 
   await logIn(two, 'Ann', 'open sesame');
   await settings.getByText('Change password').first().click();
-  await settings.getByLabel('New password', { exact: true }).fill('open barley');
-  await settings.getByLabel('New password again').fill('open barely');
-  await settings.getByRole('button', { name: 'Change password' }).click();
-  await settings.getByRole('alert').getByText('The two are not the same.').waitFor();
-  await settings.getByLabel('New password again').fill('open barley');
+  await settings.getByLabel('New password').fill('open barley');
   await settings.getByRole('button', { name: 'Change password' }).click();
   await two.getByRole('alert').getByText('You were logged out here.').waitFor();
   await shot(two, 'thrown-out');
@@ -97,7 +93,7 @@ story('sessions are listed and ended; a new password ends the others', async (st
   await logIn(two, 'Ann', 'open barley');
 });
 
-story('a picture is cropped to a square, a name is changed; others see both', async (stage) => {
+story('a picture is cut to a square, a name is changed; others see both', async (stage) => {
   const server = await stage.server();
   const ann = await stage.member(server, 'Ann');
   const ben = await stage.member(server, 'Ben');
@@ -107,17 +103,10 @@ story('a picture is cropped to a square, a name is changed; others see both', as
   // Noise is what a PNG packs worst: it must still come below the bound.
   let seed = 1;
   const noise = () => { seed = (seed * 48271) % 2147483647; return seed & 255; };
-  const photo = png(640, 400, (x) => (x < 320 ? [noise(), 40, 40] : [40, noise(), noise()]));
+  const photo = png(640, 400, (x) => (x >= 120 && x < 520 ? [noise(), 40, 40] : [40, noise(), noise()]));
   const chooser = page.waitForEvent('filechooser');
   await settings.getByRole('button', { name: 'Change picture' }).click();
   await (await chooser).setFiles({ name: 'photo.png', mimeType: 'image/png', buffer: photo });
-  const crop = page.getByRole('dialog', { name: 'Choose a part' });
-  const canvas = crop.getByLabel(/^Drag the picture/);
-  await canvas.focus();
-  for (let n = 0; n < 30; n++) await canvas.press('ArrowRight'); // to the left half
-  await canvas.press('+');
-  await shot(page, 'crop');
-  await crop.getByRole('button', { name: 'Save' }).click();
   await page.getByText('Saved.').waitFor();
   const { data: { pfp } } = await ben.ask('get_user', { uuid: ann.uuid });
   assert.ok(pfp.length <= 40 * 1024, `${pfp.length} bytes of base64`);
@@ -125,13 +114,13 @@ story('a picture is cropped to a square, a name is changed; others see both', as
   assert.equal(bytes.readUInt32BE(16), bytes.readUInt32BE(20), 'square');
   assert.ok(bytes.readUInt32BE(16) >= 64);
   await until('it is kept for other servers', async () => (await ann.ask('sync_get')).pfp === pfp);
-  // What the others see is red: the left half was chosen.
+  // What the others see is red: the middle of it.
   const red = () => members(benPage).getByRole('listitem').filter({ hasText: 'Ann' }).locator('img').evaluate(async (image) => {
     await image.decode();
     const canvas2d = new OffscreenCanvas(1, 1).getContext('2d');
-    canvas2d.drawImage(image, 0, 0, 1, 1);
+    canvas2d.drawImage(image, 0, 0, 4, 4, 0, 0, 1, 1);
     const [r, g, b] = canvas2d.getImageData(0, 0, 1, 1).data;
-    return r > g && r > b;
+    return r > 2 * g && r > 2 * b;
   });
   await until('it is red', red);
 
@@ -150,7 +139,7 @@ story('a picture is cropped to a square, a name is changed; others see both', as
   await until('it is kept for other servers', async () => (await ann.ask('sync_get')).uname === 'Anna');
 });
 
-story('members are found by group, and a profile leads to a mention', async (stage) => {
+story('members are found by group, and put into one from their profile', async (stage) => {
   const server = await stage.server();
   const owner = await stage.owner(server);
   const ann = await stage.member(server, 'Ann');
@@ -159,15 +148,13 @@ story('members are found by group, and a profile leads to a mention', async (sta
   await ann.leave();
   const list = members(page);
   await list.getByRole('heading', { name: 'Offline (1)' }).waitFor();
-  await list.getByRole('button', { name: /Long Name/ }).click();
-  await shot(page, 'profile');
-  await dialog(page).getByRole('button', { name: 'Mention' }).click();
-  await until('it is in the composer', async () => (await page.getByRole('main').locator('textarea').inputValue()) === '@Long Name With Spaces ');
-  // Ranks: the owner gives a group from the profile.
   await owner.ask('create_group', { name: 'Guests', colour: 0x336699, permissions: [0, 0, 0], position: 1 });
   await list.getByRole('button', { name: /Long Name/ }).click();
   await dialog(page).getByRole('checkbox', { name: /Guests/ }).check();
+  await shot(page, 'profile');
   await list.getByRole('heading', { name: 'Guests (1)' }).waitFor();
+  await dialog(page).getByRole('checkbox', { name: /Guests/ }).uncheck();
+  await list.getByRole('heading', { name: 'Guests (1)' }).waitFor({ state: 'detached' });
 });
 
 story('another server at the side: added, its unread shown, there after a reload and elsewhere', async (stage) => {
@@ -211,8 +198,7 @@ story('another server at the side: added, its unread shown, there after a reload
   await other.getByText('Is somebody there?').waitFor();
 
   // Removed here, gone there at the next start.
-  await servers(other).getByRole('button', { name: 'More: Far Away' }).click();
-  await dialog(other).getByRole('button', { name: 'Remove', exact: true }).click();
+  await servers(other).getByRole('button', { name: 'Remove server: Far Away' }).click();
   await dialog(other).getByRole('button', { name: 'Remove', exact: true }).click();
   await servers(other).getByRole('button', { name: 'Far Away', exact: true }).waitFor({ state: 'detached' });
   await page.reload();
@@ -220,20 +206,20 @@ story('another server at the side: added, its unread shown, there after a reload
   await servers(page).getByRole('button', { name: 'Far Away', exact: true }).waitFor({ state: 'detached' });
 });
 
-story('themes and languages are this browser\'s, and last', async (stage) => {
+story('the theme is chosen and lasts, the language is the browser\'s', async (stage) => {
   const server = await stage.server();
   const ann = await stage.member(server, 'Ann');
   const page = await stage.pageOf(ann);
-  let settings = await openSettings(page);
+  const settings = await openSettings(page);
   await settings.getByLabel('Theme').selectOption('Dark');
   const background = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
   assert.equal(await background(), 'rgb(27, 29, 34)');
-  await settings.getByLabel('Language').selectOption('Deutsch');
-  await page.getByRole('navigation', { name: 'Kanäle' }).waitFor();
-  assert.equal(await page.evaluate(() => document.documentElement.lang), 'de');
+  await page.reload();
+  await ready(page);
   assert.equal(await background(), 'rgb(27, 29, 34)');
-  await shot(page, 'german-dark');
+  await shot(page, 'dark');
   const german = await stage.page({ locale: 'de-AT' });
   await enter(german, ann);
   await german.getByRole('navigation', { name: 'Kanäle' }).waitFor();
+  assert.equal(await german.evaluate(() => document.documentElement.lang), 'de');
 });

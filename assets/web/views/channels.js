@@ -1,65 +1,40 @@
 // The channels of the server that is shown, with what is unread in each.
 
-import { h, icon, iconButton, on, replace } from '../dom.js';
+import { h, icon, iconButton, replace } from '../dom.js';
 import { t } from '../text.js';
 import { openChannelSettings } from './manage_channel.js';
+import { drawOn } from './permissions.js';
 
 export const channelsView = (app, signal) => {
 	const list = h('ul.list.channels');
 	const add = iconButton('add', t('new_channel'), () => openChannelSettings(app, null));
-	const empty = h('p.hint', t('no_channels'));
-	const element = h('nav', { 'aria-label': t('channels') }, h('div.row.head', h('h2', t('channels')), add), list, empty);
-	const render = () => {
-		const focused = document.activeElement?.dataset?.channel;
+	drawOn(app, 'channels channel unread groups members state', () => {
+		const { channels } = app.current;
 		add.hidden = !app.current.can('modify_channels');
-		empty.hidden = app.current.channels.length > 0 || app.current.state !== 'ready';
-		replace(list, app.current.channels.map((channel) => channelItem(app, channel)));
-		if (focused && !document.activeElement?.dataset?.channel) {
-			list.querySelector(`[data-channel="${focused}"]`)?.focus();
-		}
-	};
-	on(app, 'channels channel unread groups members state community', render, signal);
-	list.addEventListener('keydown', moveFocus);
-	render();
-	return element;
+		replace(list, channels.length ? channels.map((channel) => channelItem(app, channel)) : h('li.hint', t('no_channels')));
+	}, signal);
+	return h('nav', { 'aria-label': t('channels') }, h('div.row.head', h('h2', t('channels')), add), list);
 };
 
 const channelItem = (app, channel) => {
-	const { count = 0, mentions = 0 } = app.current.unread.get(channel.uuid) ?? {};
-	const isCurrent = channel.uuid === app.current.channel?.uuid;
+	const { uuid, name } = channel;
+	const { count, mentions } = app.current.unread.get(uuid) ?? {};
 	const open = () => {
-		app.current.open(channel.uuid);
+		app.current.open(uuid);
 		app.compose({});
 		app.setPane('messages');
 	};
 	return h('li', { class: count ? 'unread' : '' },
-		h('button.channel', {
-			onclick: open, 'aria-current': isCurrent ? 'page' : null, dataset: { channel: channel.uuid },
-		},
-		icon(isPrivate(channel) ? 'lock' : 'hash'),
-		h('bdi.name', channel.name),
-		mark(count, mentions)),
+		h('button.channel', { id: `channel.${uuid}`, onclick: open, 'aria-current': uuid === app.current.channel?.uuid ? 'page' : null },
+			icon('hash'), h('bdi.name', name), mark(count, mentions)),
 		app.current.can('modify_channels', channel)
-			&& iconButton('settings', t('channel_settings', channel), () => openChannelSettings(app, channel)));
+			&& iconButton('settings', t('channel_settings', channel), () => openChannelSettings(app, channel), { id: `settings.${uuid}` }));
 };
 
 /** A mention counts more than anything else unread. */
 export const mark = (count, mentions) => {
 	if (!count) return null;
-	const shown = mentions || count;
-	return h(mentions ? 'span.badge.mentions' : 'span.badge', { title: t(mentions ? 'mentions' : 'unread', { n: shown }) },
-		h('span', { 'aria-hidden': 'true' }, shown > 99 ? '99+' : shown),
-		h('span.visually-hidden', t(mentions ? 'mentions' : 'unread', { n: shown })));
-};
-
-const VIEW_DENIED = 2 << 2;
-const isPrivate = ({ permissions }) => ((permissions['group:0']?.[2] ?? 0) & 12) === VIEW_DENIED;
-
-const moveFocus = (event) => {
-	const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-	const buttons = [...event.currentTarget.querySelectorAll('.channel')];
-	const next = step && buttons[buttons.indexOf(document.activeElement) + step];
-	if (!next) return;
-	event.preventDefault();
-	next.focus();
+	const n = mentions || count;
+	const kind = mentions ? 'mentions' : 'unread';
+	return h(`span.badge.${kind}`, { role: 'img', 'aria-label': t(kind, { n }) }, n > 99 ? '99+' : n);
 };

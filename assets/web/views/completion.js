@@ -6,87 +6,59 @@ import { t } from '../text.js';
 import { emoji } from './rich.js';
 
 const OFFERED_MAX = 8;
-const NAME_CHARS_MAX = 32;
 
-/** A list above the text field; `handle(event)` is given each key first, and says whether it took it. */
+/** `handle(key)` is given each key first, and says whether it took it. */
 export const completion = (app, input) => {
-	const list = h('ul.list.completion', { id: freshId(), role: 'listbox', 'aria-label': t('suggestions'), hidden: true });
+	const list = h('ul.list.completion', { id: freshId(), role: 'listbox', 'aria-label': t('suggestions') });
 	let offers = [];
 	let chosen = 0;
-	for (const [name, value] of Object.entries({
-		role: 'combobox', 'aria-autocomplete': 'list', 'aria-controls': list.id, 'aria-expanded': 'false',
-	})) input.setAttribute(name, value);
-
-	const close = () => show([]);
-	const show = (found) => {
-		offers = found;
-		chosen = 0;
+	const show = (found, index = 0) => {
+		[offers, chosen] = [found, index];
 		list.hidden = !found.length;
-		input.setAttribute('aria-expanded', String(found.length > 0));
-		replace(list, found.map((offer, index) => h('li', {
-			id: `${list.id}.${index}`, role: 'option',
-			onpointerdown: (event) => { event.preventDefault(); insert(offer); },
-		}, offer.picture, h('span.name', offer.text))));
-		choose(0);
+		replace(list, found.map(({ text, picture }, place) => h('li', {
+			id: `${list.id}.${place}`, role: 'option', 'aria-selected': String(place === index),
+			onpointerdown: (event) => {
+				event.preventDefault(); // the focus stays
+				insert(text);
+			},
+		}, picture, h('span.name', text))));
+		input.setAttribute('aria-expanded', !list.hidden);
+		input.setAttribute('aria-activedescendant', list.hidden ? '' : `${list.id}.${index}`);
 	};
-	const choose = (index) => {
-		chosen = index;
-		[...list.children].forEach((item, at) => item.setAttribute('aria-selected', String(at === index)));
-		if (offers.length) input.setAttribute('aria-activedescendant', `${list.id}.${index}`);
-		else input.removeAttribute('aria-activedescendant');
-	};
-	const insert = ({ text, from }) => {
-		input.setRangeText(`${text} `, from, input.selectionStart, 'end');
-		close();
+	const insert = (text) => {
+		const end = input.selectionStart;
+		input.setRangeText(`${text} `, input.value.lastIndexOf(text[0], end - 1), end, 'end');
 		input.dispatchEvent(new Event('input'));
 	};
-	const handle = (event) => {
-		if (!offers.length || event.isComposing) return false;
-		const { length } = offers;
-		switch (event.key) {
-			case 'ArrowDown': choose((chosen + 1) % length); break;
-			case 'ArrowUp': choose((chosen + length - 1) % length); break;
-			case 'Enter':
-			case 'Tab': insert(offers[chosen]); break;
-			case 'Escape': close(); break;
-			default: return false;
-		}
-		event.preventDefault();
+	const handle = (key) => {
+		if (!offers.length) return false;
+		const by = { ArrowDown: 1, ArrowUp: offers.length - 1 }[key];
+		if (by) show(offers, (chosen + by) % offers.length);
+		else if (key === 'Enter' || key === 'Tab') insert(offers[chosen].text);
+		else if (key === 'Escape') show([]);
+		else return false;
 		return true;
 	};
-	input.addEventListener('input', () => show(find(app, input)));
-	input.addEventListener('blur', close);
+	input.setAttribute('aria-controls', list.id);
+	show([]);
+	input.addEventListener('input', () => show(find(app, input.value.slice(0, input.selectionStart))));
+	input.addEventListener('blur', () => show([]));
 	return { list, handle };
 };
 
-/** What fits the word before the cursor. */
-const find = (app, { value, selectionStart }) => {
-	const before = value.slice(0, selectionStart);
-	const [, sign, word] = /(?:^|[\s(])([@:])([^@:\n]*)$/.exec(before) ?? [];
-	if (sign === undefined || word.length > NAME_CHARS_MAX || (sign === ':' && !/^[a-z0-9_-]{2,}$/.test(word))) return [];
-	const from = selectionStart - word.length - 1;
-	const { current } = app;
-	if (sign === ':') {
-		return best([...current.emoji.keys()], word, (name) => name)
-			.map((name) => ({ from, text: `:${name}:`, picture: emoji(current, name) }));
-	}
-	const members = best([...current.members.values()], word.toLowerCase(), ({ name }) => name.toLowerCase(),
-		({ uuid }) => (current.online.has(uuid) ? 0 : 1));
-	return members.map((member) => ({ from, text: `@${member.name}`, picture: avatar(app, member, 20) }));
-};
-
-/** Those that begin so before those that hold it; in between by `order`. Only the few best are kept in order. */
-const best = (all, word, nameOf, order = () => 0) => {
-	const kept = [];
-	for (const one of all) {
-		const name = nameOf(one);
-		const at = name.indexOf(word);
-		if (at < 0) continue;
-		const entry = { one, name, rank: order(one) + (at ? 2 : 0) };
-		const place = kept.findIndex((other) => entry.rank < other.rank || (entry.rank === other.rank && name < other.name));
-		if (place < 0 && kept.length >= OFFERED_MAX) continue;
-		kept.splice(place < 0 ? kept.length : place, 0, entry);
-		kept.length = Math.min(kept.length, OFFERED_MAX);
-	}
-	return kept.map(({ one }) => one);
+const find = (app, before) => {
+	const { members, online, emoji: pictures } = app.current;
+	const [, sign, typed = ''] = /(?:^|[\s(])([@:])([^@:\n]{0,32})$/.exec(before) ?? [];
+	const isMember = sign === '@';
+	if (!isMember && typed.length < 2) return [];
+	const place = ({ name }) => name.toLowerCase().indexOf(typed.toLowerCase());
+	const rank = (one) => (place(one) ? 2 : 0) + (online.has(one.uuid) ? 0 : 1);
+	return (isMember ? [...members.values()] : Array.from(pictures.keys(), (name) => ({ name })))
+		.filter((one) => place(one) >= 0)
+		.sort((one, other) => rank(one) - rank(other) || (one.name < other.name ? -1 : 1))
+		.slice(0, OFFERED_MAX)
+		.map((one) => ({
+			text: isMember ? `@${one.name}` : `:${one.name}:`,
+			picture: isMember ? avatar(app, one, 20) : emoji(app.current, one.name),
+		}));
 };

@@ -7,49 +7,35 @@ import { bansPanel } from './manage_bans.js';
 import { groupsPanel } from './manage_groups.js';
 import { serverPanel } from './manage_server.js';
 
-/** What is in each, and the permissions of which one is needed. */
+/** What is in each, and the permission that it needs. */
 const TABS = {
-	groups: [groupsPanel, 'modify_groups', 'modify_user_groups'],
+	groups: [groupsPanel, 'modify_groups'],
 	bans: [bansPanel, 'ban_users'],
 	server: [serverPanel, 'modify_icon_name'],
 	audit: [auditPanel, 'ban_users'],
 };
 
-export const openManage = (app, wanted) => {
+export const openManage = (app) => {
 	const community = app.current;
-	const whole = new AbortController();
-	let part = new AbortController();
-	let shown = null;
-	let offered = '';
-	const bar = h('div.tabs', { role: 'tablist', 'aria-label': t('manage') });
+	const stop = new AbortController();
 	const panel = h('div', { role: 'tabpanel' });
-	const tab = (name) => h('button.quiet', {
-		role: 'tab', 'aria-selected': String(name === shown), tabindex: name === shown ? 0 : -1, onclick: () => show(name),
-	}, t(`tab_${name}`));
+	const tabs = Object.keys(TABS).map((name) => h('button.quiet', { role: 'tab', value: name, onclick: () => show(name) }, t(`tab_${name}`)));
+	let shown = null;
 	const show = (name) => {
-		const hadFocus = bar.contains(document.activeElement);
-		part.abort();
-		part = new AbortController();
 		shown = name;
-		panel.setAttribute('aria-label', t(`tab_${name}`));
-		replace(panel, TABS[name][0](community, part.signal, app));
-		replace(bar, offered.split(' ').map(tab));
-		if (hadFocus) bar.querySelector('[aria-selected=true]').focus();
+		for (const tab of tabs) tab.setAttribute('aria-selected', String(tab.value === name));
+		replace(panel, TABS[name][0](community, stop.signal));
 	};
-	bar.addEventListener('keydown', ({ key }) => {
-		const step = { ArrowRight: 1, ArrowLeft: -1 }[key];
-		const tabs = offered.split(' ');
-		if (step) show(tabs.at((tabs.indexOf(shown) + step) % tabs.length));
-	});
-	const dialog = openDialog(t('manage'), [bar, panel], { wide: true, onclose: () => { whole.abort(); part.abort(); } });
 	const offer = () => {
-		const tabs = Object.keys(TABS).filter((name) => TABS[name].slice(1).some((permission) => community.can(permission)));
-		if (tabs.join(' ') === offered) return;
-		offered = tabs.join(' ');
-		if (offered) return show([shown, wanted, tabs[0]].find((name) => tabs.includes(name)));
-		dialog.close();
+		for (const tab of tabs) tab.hidden = community.state === 'stranger' || !community.can(TABS[tab.value][1]);
+		const offered = tabs.filter((tab) => !tab.hidden);
+		if (offered.some((tab) => tab.value === shown)) return;
+		if (offered.length) return show(offered[0].value);
+		// What was opened from here, too.
+		document.querySelectorAll('dialog').forEach((dialog) => dialog.close());
 		say(t('notice_403'));
 	};
-	on(community, 'members groups state', offer, whole.signal);
+	openDialog(t('manage'), [h('div.tabs', { role: 'tablist' }, tabs), panel], { wide: true, onclose: () => stop.abort() });
+	on(community, 'members groups state', offer, stop.signal);
 	offer();
 };

@@ -5,72 +5,46 @@ import { isPicture, parse } from '../markdown.js';
 import { t } from '../text.js';
 import { openProfile } from './profile.js';
 
-const TAGS = { text: 'div.text', quote: 'blockquote', list: 'ul', item: 'li', strong: 'strong', em: 'em', del: 'del' };
+const TAGS = { text: 'div.text', quote: 'blockquote', list: 'ul', item: 'li' };
 
-/** The content of a message, and its pictures below. */
 export const rich = (app, content) => {
-	const community = app.current;
+	const { current } = app;
 	const pictures = [];
-	let hidden = 0; // spoilers around: what they hide is not shown below
-	const known = { findMember: (text, at) => community.findMemberAt(text, at), hasEmoji: (name) => community.emoji.has(name) };
 	const draw = (node) => {
 		if (typeof node === 'string') return node;
+		const { type, text, url, name, uuid, start } = node;
 		const children = () => node.children.map(draw);
-		switch (node.type) {
-			case 'code': return h('code', node.text);
-			case 'block': return h('pre', { tabindex: '0' }, h('code', node.text));
-			case 'spoiler': {
-				hidden++;
-				const inner = children();
-				hidden--;
-				return spoiler(inner);
-			}
-			case 'list': return node.start === null ? h('ul', children()) : h('ol', { start: node.start }, children());
-			case 'emoji': return emoji(community, node.name);
-			case 'mention': return h('button.mention', {
-				class: node.uuid === community.me ? 'me' : '', onclick: () => openProfile(app, node.uuid),
-			}, `@${node.name}`);
+		switch (type) {
+			case 'code': return h('code', text);
+			case 'block': return h('pre', { tabindex: '0' }, h('code', text));
+			// What is hidden is not in the page yet, nor are its pictures.
+			case 'spoiler': return covered('button.mention', t('spoiler'), () => h('span.spoiler.shown', { tabindex: '-1' }, children()));
+			case 'emoji': return emoji(current, name);
+			case 'mention':
+				return h(`button.mention${uuid === current.me ? '.me' : ''}`, { onclick: () => openProfile(app, uuid) }, `@${name}`);
 			case 'link':
-				if (isPicture(node.url) && !hidden) pictures.push(node.url);
-				return link(node.url, children());
-			default: return h(TAGS[node.type], { dir: node.type === 'text' ? 'auto' : null }, children());
+				if (isPicture(url)) pictures.push(url);
+				return [anchor(url, children()), isPlain(node) ? '' : ` (${new URL(url).host || url})`];
+			default: return h(start ? 'ol' : TAGS[type] ?? type, { dir: type === 'text' ? 'auto' : null, start }, children());
 		}
 	};
-	const text = parse(content, known).map(draw);
-	return [...text, pictures.length > 0 && h('div.row.pictures', pictures.map((url) => picture(community, url)))];
+	const text = parse(content, { findMember: (...place) => current.findMemberAt(...place), hasEmoji: (name) => current.emoji.has(name) });
+	return [text.map(draw), pictures.length > 0 && h('div.row.pictures', pictures.map((url) => picture(current, url)))];
 };
 
-/** Whatever it says, where it leads is told. */
-const link = (url, children) => {
-	const anchor = h('a', { href: url, target: '_blank', rel: 'noopener noreferrer nofollow', title: url }, children);
-	const { host, hostname } = new URL(url);
-	return hostsIn(anchor.textContent).some((said) => said !== hostname) ? [anchor, ` (${host || url})`] : anchor;
-};
+const anchor = (url, children) => h('a', { href: url, target: '_blank', rel: 'noopener noreferrer' }, children);
 
-/** What looks like a host: of a URL its own alone. Letters that cannot be seen, and dots of other widths, hide none. */
-const hostsIn = (text) => {
-	const plain = text.normalize('NFKC').replace(/\p{Cf}/gu, '').replaceAll('\u3002', '.').toLowerCase().trim();
-	const hosts = [...plain.matchAll(/[\p{L}\p{N}-]+(?:\.[\p{L}\p{N}-]+)+/gu)].map(([said]) => said);
-	return /^https?:\/\//.test(plain) ? hosts.slice(0, 1) : hosts;
-};
+/** A URL alone says where it leads, if it begins with the host. Beside any other link the host is told. */
+const isPlain = ({ url, children: [said, ...more] }) => said === url && !more.length && url.startsWith(new URL(url).origin);
 
-const spoiler = (children) => {
-	const inner = h('span', { inert: true }, children);
-	const element = h('span.spoiler', { role: 'button', tabindex: '0', 'aria-label': t('spoiler') }, inner);
-	const show = (event) => {
-		if (event.type === 'keydown' && !['Enter', ' '].includes(event.key)) return;
-		event.preventDefault();
-		element.classList.add('shown');
-		inner.inert = false;
-		for (const name of ['role', 'aria-label']) element.removeAttribute(name);
-		for (const name of ['click', 'keydown']) element.removeEventListener(name, show);
-	};
-	for (const name of ['click', 'keydown']) element.addEventListener(name, show);
-	return element;
-};
+const covered = (tag, label, make) => h(tag, { onclick: ({ currentTarget }) => {
+	const shown = make();
+	currentTarget.replaceWith(shown);
+	shown.focus();
+} }, label);
 
 export const emoji = (community, name) => {
-	const image = h('img.emoji', { alt: `:${name}:`, title: `:${name}:` });
+	const image = h('img.emoji', { alt: `:${name}:` });
 	community.emojiUrl(name).then((url) => { if (url) image.src = url; });
 	return image;
 };
@@ -78,9 +52,6 @@ export const emoji = (community, name) => {
 /** Another host learns of whoever looks: it is asked for nothing before they say so. */
 const picture = (community, url) => {
 	const { host } = new URL(url);
-	const image = () => h('a', { href: url, target: '_blank', rel: 'noopener noreferrer nofollow' },
-		h('img.shown', { src: url, alt: t('picture_from', { host }), referrerpolicy: 'no-referrer' }));
-	if (host === community.address) return image();
-	const button = h('button', { onclick: () => button.replaceWith(image()) }, t('show_picture', { host }));
-	return button;
+	const image = () => anchor(url, h('img', { src: url, alt: t('picture_from', { host }) }));
+	return host === community.address ? image() : covered('button', t('show_picture', { host }), image);
 };

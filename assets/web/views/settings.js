@@ -1,122 +1,69 @@
-// What members choose: how they are called and look, their password and sessions, and how this browser behaves.
+// What members choose: name, picture, password, sessions, and how this browser behaves.
 
 import { ask, field, form, h, openDialog, replace, say } from '../dom.js';
-import { avatar, cropDialog } from '../picture.js';
-import { dateTime, LANGUAGES, relative, t } from '../text.js';
-import { act, attempt, drawOn, nameInput } from './permissions.js';
+import { pictureFromFile } from '../picture.js';
+import { dateTime, t } from '../text.js';
+import { act, attempt, nameInput } from './permissions.js';
 
 export const openSettings = (app) => {
 	const community = app.current;
-	const stop = new AbortController();
-	const { list, load } = sessions(community);
+	const sessions = h('ul.list');
+	const load = () => attempt(() => listSessions(community, sessions));
+	const isAllowed = globalThis.Notification?.permission === 'granted';
 	const dialog = openDialog(t('settings'), [
-		h('h3', t('profile_at'), ' ', h('bdi', community.name)), profile(app, community, stop.signal), password(community, load),
-		h('h3', t('sessions')), list,
-		h('h3', t('this_browser')), appearance(app), notifications(app),
+		profile(community), password(community, load),
+		h('h3', t('sessions')), sessions,
+		choice(app, 'theme', app.settings.theme, { auto: t('as_system'), light: t('light'), dark: t('dark') }),
+		choice(app, 'notifications', isAllowed ? app.settings.notifications : 'none',
+			{ none: t('none'), mentions: t('notify_mentions'), all: t('notify_all') }, allowNotifications),
 		h('div.row.end', h('button.danger', { onclick: () => attempt(() => logOut(app, community, dialog)) }, t('log_out'))),
-	], { onclose: () => stop.abort() });
-};
-
-const profile = (app, community, signal) => {
-	const picture = h('div');
-	const name = nameInput();
-	const file = h('input', { type: 'file', accept: 'image/*', hidden: true, onchange: () => attempt(choose) });
-	const choose = async () => {
-		const [chosen] = file.files;
-		const data = chosen && await cropDialog(chosen).finally(() => { file.value = ''; });
-		if (data) await save('pfp', { data }, { pfp: data });
-	};
-	/** The home server keeps them for use at other servers, too. */
-	const save = async (command, fields, everywhere) => {
-		await act(community, command, fields);
-		if (community.isHome) {
-			const me = community.member(community.me);
-			const { uname = me.name, pfp = me.pfp } = await community.request('sync_get').catch(() => ({}));
-			await act(community, 'sync_set', { uname, pfp, ...everywhere });
-		}
-		say(t('saved'));
-	};
-	drawOn(community, 'members', () => {
-		const me = community.member(community.me);
-		name.defaultValue = me.name;
-		replace(picture, avatar(app, me, 64));
-	}, signal);
-	return [
-		h('div.row', picture, h('button', { onclick: () => file.click() }, t('change_picture')), file),
-		form(() => save('nick', { nick: name.value }, { uname: name.value.trim() }), field(t('name'), name), h('button.primary', t('save')))];
-};
-
-const password = (community, onchanged) => {
-	const input = (name) => h('input', { name, type: 'password', autocomplete: 'new-password' });
-	return h('details', h('summary', t('change_password')), form(async ({ first, second }, element) => {
-		if (!first) throw new Error(t('password_empty'));
-		if (first !== second) throw new Error(t('passwords_differ'));
-		await act(community, 'change_password', { new_password: first });
-		element.reset();
-		element.parentElement.open = false;
-		say(t('saved'));
-		await onchanged();
-	},
-	// For those who keep passwords.
-	h('input', { hidden: true, autocomplete: 'username', value: community.member(community.me).name }),
-	field(t('new_password'), input('first'), t('password_hint')), field(t('new_password_again'), input('second')),
-	h('button.primary', t('change_password'))));
-};
-
-const sessions = (community) => {
-	const list = h('ul.list');
-	const end = (those) => attempt(async () => {
-		for (const { uuid } of those) await act(community, 'delete_session', { session: uuid });
-	}).finally(load);
-	const load = async () => {
-		try {
-			const { data } = await act(community, 'list_sessions', {}, 'sessions');
-			const others = data.filter(({ current }) => !current);
-			replace(list, data.map((session) => sessionItem(session, () => end([session]))),
-				others.length > 1 && h('li.row', h('button.danger', { onclick: () => end(others) }, t('end_others'))));
-		} catch (problem) {
-			replace(list, h('li.hint', problem.message));
-		}
-	};
+	]);
 	load();
-	return { list, load };
 };
 
-const sessionItem = ({ name, created, last_used: used, current }, onend) => h('li.row',
-	h('div', h('bdi', name ?? t('unnamed')), current && h('b', ` – ${t('this_one')}`),
-		h('p.hint', { title: dateTime(used) }, t('session_times', { created: dateTime(created), used: relative(used) }))),
-	!current && h('button', { 'aria-label': `${t('end_session')}: ${name ?? t('unnamed')}`, onclick: onend }, t('end_session')));
+const profile = (community) => {
+	const me = () => community.member(community.me);
+	const name = nameInput({ value: me().name });
+	const save = async (command, fields) => {
+		await act(community, command, fields);
+		// The home server keeps them for use at other servers, too.
+		if (community.isHome) await act(community, 'sync_set', { uname: fields.nick ?? me().name, pfp: fields.data ?? me().pfp ?? '' });
+		say(t('saved'));
+	};
+	const choose = async () => save('pfp', { data: await pictureFromFile(file.files[0]) });
+	const file = h('input', { type: 'file', accept: 'image/*', onchange: () => attempt(choose) });
+	return [
+		field(t('change_picture'), file),
+		form(() => save('nick', { nick: name.value.trim() }), field(t('name'), name), h('button.primary', t('save')))];
+};
 
-const choice = (app, key, label, options, onchosen) => field(t(label), h('select', {
+const password = (community, onchanged) => h('details', h('summary', t('change_password')), form(async ({ passwd }, element) => {
+	await act(community, 'change_password', { new_password: passwd });
+	element.reset();
+	say(t('saved'));
+	onchanged();
+},
+field(t('new_password'), h('input', { name: 'passwd', type: 'password', autocomplete: 'new-password' }), t('password_hint')),
+h('button.primary', t('change_password'))));
+
+const listSessions = async (community, list) => {
+	const { data } = await act(community, 'list_sessions');
+	const end = (session) => act(community, 'delete_session', { session }).finally(() => listSessions(community, list));
+	replace(list, data.map(({ uuid, name, created, last_used: used, current }) => h('li.row',
+		h('div', h('bdi', name), h('p.hint', t('session_times', { created: dateTime(created), used: dateTime(used) }))),
+		current ? t('this_one') : h('button', { onclick: () => attempt(() => end(uuid)) }, t('end_session')))));
+};
+
+const choice = (app, key, chosen, options, onchosen) => field(t(key), h('select', {
 	onchange: ({ target }) => {
 		app.setSettings({ [key]: target.value });
 		onchosen?.();
 	},
-}, Object.entries(options).map(([value, text]) => h('option', { value, selected: value === app.settings[key] }, text))));
+}, Object.entries(options).map(([value, text]) => h('option', { value, selected: value === chosen }, text))));
 
-const appearance = (app) => {
-	const languages = Object.entries(LANGUAGES).map(([key, texts]) => [key, texts.language]);
-	return [
-		choice(app, 'theme', 'theme', { auto: t('as_system'), light: t('light'), dark: t('dark') }),
-		choice(app, 'language', 'language_label', { auto: t('as_browser'), ...Object.fromEntries(languages) })];
-};
-
-/** What the browser says to them is shown. */
-const notifications = (app) => {
-	const state = h('div', { role: 'status' });
-	const draw = () => {
-		const permission = globalThis.Notification?.permission ?? 'missing';
-		const isFine = permission === 'granted' || app.settings.notifications === 'none';
-		replace(state, !isFine && (permission === 'default'
-			? h('button', { onclick: request }, t('allow_notifications'))
-			: h('p.error', t(`notifications_${permission}`))));
-	};
-	const request = async () => {
-		if (app.settings.notifications !== 'none') await globalThis.Notification?.requestPermission();
-		draw();
-	};
-	draw();
-	return [choice(app, 'notifications', 'notifications', { none: t('none'), mentions: t('notify_mentions'), all: t('notify_all') }, request), state];
+const allowNotifications = async () => {
+	const permission = await globalThis.Notification?.requestPermission();
+	if (permission !== 'granted') say(t('notifications_denied'));
 };
 
 /** From the home server one leaves all; from another only that one. */
