@@ -4,7 +4,7 @@ import de from './lang/de.js';
 import en from './lang/en.js';
 import { Refusal } from './protocol.js';
 
-export const LANGUAGES = { en, de };
+const LANGUAGES = { en, de };
 const SECONDS_MAX = 8.64e12; // past this no calendar goes, though a ban may
 
 let texts = en;
@@ -32,18 +32,7 @@ export const refusalText = (problem, kind) => {
 	return texts[`${kind}_${problem.status}`] ?? t(`notice_${problem.status}`);
 };
 
-const moment = (seconds) => new Date(Math.min(seconds, SECONDS_MAX) * 1000);
-const format = (seconds, options) => new Intl.DateTimeFormat(locale, options).format(moment(seconds));
-export const iso = (seconds) => moment(seconds).toISOString();
+const format = (seconds, options) => new Intl.DateTimeFormat(locale, options).format(Math.min(seconds, SECONDS_MAX) * 1000);
 export const time = (seconds) => format(seconds, { timeStyle: 'short' });
 export const day = (seconds) => format(seconds, { dateStyle: 'full' });
 export const dateTime = (seconds) => format(seconds, { dateStyle: 'medium', timeStyle: 'short' });
-
-const UNITS = [['day', 86400], ['hour', 3600], ['minute', 60]];
-
-/** "2 hours ago", "yesterday". */
-export const relative = (seconds) => {
-	const passed = seconds - Date.now() / 1000;
-	const [unit, size] = UNITS.find(([, length]) => Math.abs(passed) >= length) ?? UNITS[2];
-	return new Intl.RelativeTimeFormat(locale, { numeric: 'auto' }).format(Math.round(passed / size), unit);
-};
