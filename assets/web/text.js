@@ -32,8 +32,7 @@ export const refusalText = (problem, kind) => {
 	return texts[`${kind}_${problem.status}`] ?? t(`notice_${problem.status}`);
 };
 
-const moment = (seconds) => new Date(Math.min(seconds, SECONDS_MAX) * 1000);
-const format = (seconds, options) => new Intl.DateTimeFormat(locale, options).format(moment(seconds));
+const format = (seconds, options) => new Intl.DateTimeFormat(locale, options).format(Math.min(seconds, SECONDS_MAX) * 1000);
 export const time = (seconds) => format(seconds, { timeStyle: 'short' });
 export const day = (seconds) => format(seconds, { dateStyle: 'full' });
 export const dateTime = (seconds) => format(seconds, { dateStyle: 'medium', timeStyle: 'short' });
