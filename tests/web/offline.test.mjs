@@ -6,6 +6,21 @@ import { composer, openChannel, ready, row, rows, say, shot, story, until } from
 
 const numbers = async (page, word) => (await rows(page).allTextContents()).flatMap((text) => text.match(new RegExp(`${word} \\d+`, 'g')) ?? []);
 
+/** The server is back only after the owner has done `work`, on another port: no page sends anything before that. */
+const comesBackAfter = async (server, work) => {
+  const { port } = server;
+  const run = async (on) => {
+    server.config.port = on;
+    await server.run();
+    const owner = await server.client();
+    await owner.ask('login', { uname: 'Olive', passwd: 'Olive' });
+    return owner;
+  };
+  await work(await run(0));
+  await server.end();
+  return run(port);
+};
+
 story('written without a connection, sent once after it; what was missed is there', async (stage) => {
   const server = await stage.server();
   const ann = await stage.member(server, 'Ann');
@@ -75,10 +90,8 @@ story('what waits or was refused stays in view, however much was said before', a
   await page.getByText(/Next try in/).waitFor();
   await say(page, 'kept in view');
   await row(page, 'kept in view').getByText(/Not sent yet/).waitFor();
-  await server.run();
-  const again = await server.client();
-  await again.ask('login', { uname: 'Olive', passwd: 'Olive' });
-  await again.ask('update_channel', { uuid, permissions: { [`user:${ann.uuid}`]: [0, 2 << 2, 0] } });
+  const again = await comesBackAfter(server, (there) =>
+    there.ask('update_channel', { uuid, permissions: { [`user:${ann.uuid}`]: [0, 2 << 2, 0] } }));
   const refused = row(page, 'kept in view');
   await refused.getByRole('button', { name: 'Discard' }).waitFor();
   // Shown anew, more rows are drawn before those that were drawn first.
@@ -97,24 +110,20 @@ story('a message that the server refuses says why, and can be sent again or thro
   const ann = await stage.member(server, 'Ann');
   const page = await stage.pageOf(ann);
   const { uuid } = await owner.channel('general');
-  const override = (bytes) => owner.ask('update_channel', { uuid, permissions: bytes ? { [`user:${ann.uuid}`]: bytes } : {} });
   await composer(page).waitFor();
   // Refused only after it was written: the connection was cut in between.
   await server.end('SIGKILL');
   await page.getByText(/Next try in/).waitFor();
   await say(page, 'one that is refused');
   await say(page, 'two that is refused');
-  await server.run();
-  const again = await server.client();
-  await again.ask('login', { uname: 'Olive', passwd: 'Olive' });
-  owner.try = again.try.bind(again);
-  await override([0, 2 << 2, 0]);
+  const again = await comesBackAfter(server, (there) =>
+    there.ask('update_channel', { uuid, permissions: { [`user:${ann.uuid}`]: [0, 2 << 2, 0] } }));
   const refusal = row(page, 'one that is refused');
   await refusal.getByRole('button', { name: 'Try again' }).waitFor();
   await shot(page, 'refused');
   await row(page, 'two that is refused').getByRole('button', { name: 'Discard' }).click();
   await row(page, 'two that is refused').waitFor({ state: 'detached' });
-  await override(null);
+  await again.ask('update_channel', { uuid, permissions: {} });
   await refusal.getByRole('button', { name: 'Try again' }).click();
   await until('it is there', async () => (await again.history(uuid)).some(({ content }) => content === 'one that is refused'));
   await until('it is no longer pending', async () => await page.getByRole('button', { name: 'Discard' }).count() === 0);
