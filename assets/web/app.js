@@ -4,32 +4,31 @@ import { Community } from './community.js';
 import { load, store } from './storage.js';
 import { t, useLanguage } from './text.js';
 
-const SETTINGS = { theme: 'auto', notifications: 'mentions' };
-const FORWARDED = ['state', 'name', 'icon', 'members', 'online', 'groups', 'channels', 'emoji', 'unread', 'channel', 'messages'];
-const SERVERS_CHANGE_ON = ['state', 'name', 'icon', 'unread'];
-
 const homeAddress = () => (location.port ? location.host : `${location.hostname}:443`);
 const addressOf = ({ ip, port }) => (ip.includes(':') && !ip.startsWith('[') ? `[${ip}]:${port}` : `${ip}:${port}`);
+
+/** What others' clients wrote into the list is looked at before it is used. */
+const isReachable = (entry) => {
+	const address = addressOf(entry);
+	return /^(\[[0-9a-f:.]+\]|[\p{L}\p{N}.-]+):[1-9]\d*$/iu.test(address) && URL.canParse(`wss://${address}/`);
+};
 
 /**
  * The home server is the one that this page came from; it keeps the list of the others for its
  * member (protocol section 4, "Sync"). Events of the server that is shown are sent on from here.
  */
 export class App extends EventTarget {
-	#listed = []; // as the home server keeps them
-	communities = [];
-	current = null;
 	composing = { reply: null, edit: null };
 	pane = 'channels';
-	settings = { ...SETTINGS, ...load('settings', {}) };
+	settings = { theme: 'auto', notifications: 'mentions', ...load('settings', {}) };
 
 	constructor() {
 		super();
 		useLanguage();
-		this.#applyTheme();
-		this.home = this.#take(new Community(homeAddress(), { isHome: true }));
+		this.setSettings({});
+		this.home = this.#make(homeAddress());
 		this.current = this.home;
-		this.#show(load('servers', []));
+		this.communities = [this.home];
 		this.home.addEventListener('state', () => this.#homeChanged());
 	}
 
@@ -63,16 +62,23 @@ export class App extends EventTarget {
 		return this.communities.find((community) => community.address === address) ?? this.#make(address);
 	}
 
+	#make(address) {
+		const community = new Community(address, this.home);
+		community.addEventListener('told', ({ detail: { name, detail } }) => {
+			if (name === 'arrived') this.#notify(community, detail);
+			if (community === this.current) this.tell(name, detail);
+			if (['state', 'name', 'icon', 'unread'].includes(name)) this.tell('servers');
+		});
+		return community;
+	}
+
 	async keepCommunity(community) {
-		if (!this.communities.includes(community)) this.#take(community);
-		const { hostname, port } = new URL(`https://${community.address}`);
-		const ip = hostname.replace(/^\[|\]$/g, '');
-		const entry = {
-			uuid: community.me, uname: community.member(community.me).name, ip, port: Number(port) || 443,
-			pfp: null, name: community.name, idx: 0,
-		};
+		const { address, name, me: uuid } = community;
+		const [, ip, port] = /^\[?(.*?)\]?:(\d+)$/.exec(address);
+		const entry = { uuid, uname: community.member(uuid).name, ip, port: Number(port), pfp: null, name };
+		if (!this.communities.includes(community)) this.communities.push(community);
 		await this.#changeList((list) => {
-			const place = list.findIndex((other) => addressOf(other) === community.address);
+			const place = list.findIndex((other) => addressOf(other) === address);
 			return place < 0 ? [...list, entry] : list.with(place, { ...list[place], ...entry });
 		});
 	}
@@ -82,91 +88,60 @@ export class App extends EventTarget {
 		await this.#changeList((list) => list.filter((entry) => addressOf(entry) !== community.address));
 	}
 
-	/** A session there is for the member who is logged in here, and for nobody else. */
-	#make(address) {
-		return new Community(address, { homeMember: () => this.home.session?.uuid });
-	}
-
-	#take(community) {
-		this.communities.push(community);
-		for (const name of FORWARDED) {
-			community.addEventListener(name, ({ detail }) => {
-				if (community === this.current) this.tell(name, detail);
-				if (SERVERS_CHANGE_ON.includes(name)) this.tell('servers');
-			});
-		}
-		community.addEventListener('arrived', ({ detail }) => this.#notify(community, detail));
-		return community;
-	}
-
-	async #homeChanged() {
-		if (this.home.state === 'stranger') this.#show([]);
-		if (this.home.state !== 'ready') return;
-		// Cut: the next login asks again.
-		await this.home.request('sync_get_servers').then(({ servers }) => this.#show(servers), () => {});
-	}
-
 	/** On the newest list, lest what another device did is undone. */
 	async #changeList(change) {
 		const { servers } = await this.home.request('sync_get_servers');
 		const changed = change(servers).map((entry, idx) => ({ ...entry, idx }));
 		await this.home.request('sync_set_servers', { servers: changed });
-		this.#show(changed);
+		this.#open(changed);
 	}
 
-	/** Connects to those that are listed now, and lets go of those that are not any more. */
-	#show(list) {
-		store('servers', list.length ? list : null);
-		const addresses = list.filter(isReachable).map(addressOf).filter((address) => address !== this.home.address);
-		for (const community of this.communities.slice(1)) {
-			if (!addresses.includes(community.address)) community.close();
-		}
-		const open = (address) => this.communities.find((community) => community.address === address);
-		for (const address of addresses) {
-			if (open(address)) continue;
-			const community = this.#take(this.#make(address));
-			community.name = list.find((entry) => addressOf(entry) === address).name ?? address;
-			community.connect();
-		}
-		this.communities = [this.home, ...new Set(addresses.map(open))];
+	async #homeChanged() {
+		if (this.home.state === 'stranger') this.#open([]);
+		if (this.home.state !== 'ready') return;
+		const { servers } = await this.home.request('sync_get_servers').catch(() => ({})); // cut: the next login asks again
+		if (servers) this.#open(servers);
+	}
+
+	/** Connects to those that are listed, and lets go of those that are not any more. */
+	#open(list) {
+		const before = this.communities;
+		const listed = list.filter(isReachable).map(({ ip, port, name }) => {
+			const community = this.addCommunity(ip, port);
+			if (!before.includes(community)) community.name = String(name ?? community.address);
+			return community;
+		});
+		this.communities = [...new Set([this.home, ...listed])];
+		for (const community of before) if (!this.communities.includes(community)) community.close();
+		for (const community of listed) community.connect();
 		if (!this.communities.includes(this.current)) this.show(this.home);
 		this.tell('servers');
 	}
 
-	/** Logs out everywhere: the list is the home member's, and so is what is in it. */
+	/** Everywhere: the list is the home member's, and so is what is in it. */
 	async logout() {
-		await Promise.all(this.communities.slice(1).map((community) => community.logout()));
 		this.show(this.home);
-		await this.home.logout();
+		for (const community of this.communities.toReversed()) await community.logout();
 	}
-
-	// Settings
 
 	setSettings(part) {
 		this.settings = { ...this.settings, ...part };
 		store('settings', this.settings);
-		this.#applyTheme();
-		this.tell('settings');
-	}
-
-	#applyTheme() {
 		document.documentElement.dataset.theme = this.settings.theme;
 	}
 
-	#notify(community, { message, isMention }) {
+	#notify(community, { message: { author_uuid: author, channel_uuid: channel, content }, isMention }) {
 		const { notifications } = this.settings;
-		const isSeen = document.hasFocus() && community === this.current && message.channel_uuid === community.channel?.uuid;
+		const isSeen = document.hasFocus() && community === this.current && channel === community.channel?.uuid;
 		if (isSeen || notifications === 'none' || (notifications === 'mentions' && !isMention)) return;
 		if (globalThis.Notification?.permission !== 'granted') return;
-		const channel = community.findChannel(message.channel_uuid);
+		const title = `${community.member(author).name} (#${community.findChannel(channel)?.name ?? ''})`;
 		try {
-			const notice = new Notification(`${community.member(message.author_uuid).name} (#${channel?.name ?? ''})`, {
-				body: message.content.slice(0, 200), tag: `${community.address}/${message.channel_uuid}`,
-			});
+			const notice = new Notification(title, { body: content.slice(0, 200), tag: `${community.address}/${channel}` });
 			notice.onclick = () => {
 				focus();
 				this.show(community);
-				community.open(message.channel_uuid);
+				community.open(channel);
 			};
 		} catch {
 			// some telephones have it only for service workers
@@ -185,8 +160,7 @@ export class App extends EventTarget {
 	setPane(pane) {
 		if (pane === this.pane) return;
 		if (pane === 'channels' && history.state?.pane) return history.back();
-		if (this.pane === 'channels') history.pushState({ pane }, '');
-		else history.replaceState({ pane }, '');
+		history[this.pane === 'channels' ? 'pushState' : 'replaceState']({ pane }, '');
 		this.#setPane(pane);
 	}
 
@@ -203,7 +177,3 @@ export class App extends EventTarget {
 		return `${mark}${channel ? `#${channel.name} · ` : ''}${name || t('servers')}`;
 	}
 }
-
-/** What others' clients wrote into the list is looked at before it is used. */
-const isReachable = ({ ip, port }) =>
-	Number.isInteger(port) && port > 0 && port < 65536 && /^(\[?[0-9a-f:.]+\]?|[\p{L}\p{N}.-]+)$/iu.test(ip);

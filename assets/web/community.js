@@ -8,57 +8,74 @@ import { forget, load, store } from './storage.js';
 import { t } from './text.js';
 
 const WORD = /[\p{L}\p{N}_]/u;
+const NAME_LENGTH_MAX = 64; // 32 characters
 const MARK_MS = 300; // reading is told this long after it, joined
 const COUNTED = 100; // unread messages looked at for mentions
 const FAULT_MS = 5000; // after the server failed at a login, until the next try
-const LOADED = ['get_metadata', 'online', 'list_groups', 'get_base_permissions', 'list_channels', 'list_emoji', 'get_last_reads'];
 
-export class Community extends EventTarget {
-	#connection;
-	#homeMember;
+/** What is asked for, and told again when it changes: its name here, and what is made of it. */
+const KEPT = {
+	get_name: ['name', String],
+	get_icon: ['icon', String],
+	get_metadata: ['members', (members, before) => new Map([...before, ...members.map((member) => [member.uuid, member])])],
+	online: ['online', (uuids) => new Set(uuids)],
+	list_groups: ['groups', (list) => list],
+	get_base_permissions: ['base', (list) => list],
+	list_channels: ['channels', (list) => list],
+	list_emoji: ['emoji', (emoji) => new Map(emoji)],
+	get_last_reads: ['unread', (reads) =>
+		new Map(Object.entries(reads).map(([channel, [, count]]) => [Number(channel), { count, mentions: 0 }]))],
+};
+const FOR_STRANGERS = ['get_name', 'get_icon'];
+const FOR_MEMBERS = Object.keys(KEPT).slice(FOR_STRANGERS.length);
+
+export class Community extends Connection {
+	#home;
 	#emojiUrls = new Map();
 	#marked = new Map(); // channel uuid -> the newest message marked as read
-	#markTimer;
-	#names = null; // name -> member
-	#nameLengthMax = 0;
+	#names; // name -> member
+	#shown = null; // the channel's uuid
 	/** 'connecting', 'waiting' for the next try, 'stranger' (needs a login), 'ready'. */
 	state = 'connecting';
 	/** Whether a session ended without being asked to. */
 	wasThrownOut = false;
-	me = null;
 	icon = null;
-	members = new Map();
-	online = new Set();
-	groups = [];
-	base = [0, 0, 0];
-	channels = [];
-	emoji = new Map(); // name -> uuid
-	logs = new Map();
-	unread = new Map(); // channel uuid -> {count, mentions}
-	channel = null;
 	maxMessageBytes = 16384; // unless configured otherwise; the server has the last word
 
-	/** `address`: 'host:port'; `homeMember`: who is logged in at home, for whom a session here is kept. */
-	constructor(address, { isHome = false, homeMember = () => null } = {}) {
-		super();
-		this.#homeMember = homeMember;
+	/** `address`: 'host:port'; `home`: the Community for whose member a session here is kept. */
+	constructor(address, home = null) {
+		super(`wss://${address}/`);
+		this.#home = home;
 		this.address = address;
-		this.isHome = isHome;
+		this.isHome = !home;
 		this.name = address;
-		this.outbox = new Outbox(this);
-		this.#connection = new Connection(`wss://${address}/`);
-		this.#connection.addEventListener('open', () => this.#opened());
-		this.#connection.addEventListener('cut', () => this.#cut());
-		this.#connection.addEventListener('packet', ({ detail }) => this.#heard(detail));
+		this.#reset();
+		this.addEventListener('open', () => this.#opened());
+		this.addEventListener('cut', () => this.#cut());
+		this.addEventListener('packet', ({ detail }) => this.#heard(detail));
 	}
 
-	get retryAt() {
-		return this.#connection.retryAt;
+	#reset() {
+		this.outbox?.close();
+		this.outbox = new Outbox(this);
+		this.me = this.#shown = null;
+		this.members = new Map(); // by uuid, as the logs
+		this.online = new Set();
+		this.logs = new Map();
+		this.unread = new Map(); // channel uuid -> {count, mentions}
+		this.emoji = new Map(); // name -> uuid
+		this.groups = this.channels = this.base = [];
+		this.#marked.clear();
+		this.tell('channel');
 	}
 
 	get session() {
 		const kept = this.#load('session', null);
-		return kept?.home === (this.#homeMember() ?? null) ? kept : null;
+		return kept?.home === this.#homeMember ? kept : null;
+	}
+
+	get #homeMember() {
+		return this.#home?.session?.uuid ?? null;
 	}
 
 	/** Whether there is an account here, as far as this browser knows. */
@@ -66,32 +83,26 @@ export class Community extends EventTarget {
 		return this.#load('member', null) !== null;
 	}
 
-	connect() {
-		this.#connection.connect();
-	}
-
-	/** The network may have changed: see now, not when the pause is over. */
 	nudge() {
-		if (this.state !== 'stranger') this.#connection.nudge();
+		if (this.state !== 'stranger') super.nudge();
 	}
 
 	close() {
-		this.#connection.close();
+		super.close();
+		this.#set('state', 'stranger');
 	}
 
 	tell(name, detail) {
 		this.dispatchEvent(new CustomEvent(name, { detail }));
+		this.dispatchEvent(new CustomEvent('told', { detail: { name, detail } }));
 	}
 
-	/** Resolves with the response; rejects with a Refusal or Disconnected. */
-	async request(command, fields) {
-		try {
-			return await this.#connection.request(command, fields);
-		} catch (problem) {
+	request(command, fields) {
+		return super.request(command, fields).catch((problem) => {
 			// A change of the base is not told by an event.
 			if (problem.status === 403 && this.state === 'ready') this.#loadBase();
 			throw problem;
-		}
+		});
 	}
 
 	#ask(command, fields, take) {
@@ -122,7 +133,7 @@ export class Community extends EventTarget {
 			await this.#enter(uuid);
 		} catch (problem) {
 			if (!(problem instanceof Refusal)) return; // cut: it is tried again
-			if (problem.status === 500) return void setTimeout(() => this.#opened(), FAULT_MS);
+			if (problem.status === 500) return setTimeout(() => this.#opened(), FAULT_MS);
 			// No good any more, unless another tab has put a newer one there.
 			if (this.session?.token === session.token) this.#store('session', null);
 			this.wasThrownOut = true;
@@ -131,7 +142,7 @@ export class Community extends EventTarget {
 	}
 
 	#introduce() {
-		return Promise.all(['name', 'icon'].map((what) => this.#ask(`get_${what}`, {}, ({ data }) => this.#set(what, String(data)))));
+		return Promise.all(FOR_STRANGERS.map((command) => this.#ask(command, {}, (packet) => this.tell(this.#keep(packet)))));
 	}
 
 	#cut() {
@@ -143,15 +154,13 @@ export class Community extends EventTarget {
 
 	/** Reaches the server for its name and icon; rejects with Disconnected. */
 	async reach() {
-		if (!this.#connection.isOpen) {
-			const { promise, resolve } = Promise.withResolvers();
-			for (const name of ['open', 'cut']) this.#connection.addEventListener(name, resolve, { once: true });
+		await new Promise((resolve) => {
+			if (this.isOpen) return resolve();
+			for (const name of ['open', 'cut']) this.addEventListener(name, resolve, { once: true });
 			this.connect();
-			await promise;
-		}
-		if (!this.#connection.isOpen) {
+		});
+		if (!this.isOpen) {
 			this.close();
-			this.#set('state', 'stranger');
 			throw new Disconnected();
 		}
 		await this.#introduce();
@@ -172,7 +181,7 @@ export class Community extends EventTarget {
 		const { uuid } = await this.request(command, fields);
 		// On a server without sessions it lasts until the next reload.
 		await this.#ask('create_session', { name: browserName() }, ({ session, token }) =>
-			this.#store('session', { session, token, uuid, home: this.#homeMember() ?? null }));
+			this.#store('session', { session, token, uuid, home: this.#homeMember }));
 		this.wasThrownOut = false;
 		await this.#enter(uuid);
 	}
@@ -183,18 +192,8 @@ export class Community extends EventTarget {
 		this.outbox.close();
 		forget(this.address);
 		if (session) await this.#ask('delete_session', { session: session.session });
-		this.close();
 		this.#reset();
-		this.#set('state', 'stranger');
-	}
-
-	#reset() {
-		this.outbox.close();
-		this.outbox = new Outbox(this);
-		this.me = this.channel = null;
-		for (const kept of [this.members, this.online, this.logs, this.unread, this.#marked]) kept.clear();
-		this.groups = this.channels = [];
-		this.tell('channel');
+		this.close();
 	}
 
 	/** What another member left in this browser is not theirs who is here now. */
@@ -202,6 +201,7 @@ export class Community extends EventTarget {
 		if (this.me === uuid) return;
 		const { session } = this;
 		if (this.#load('member', uuid) !== uuid) {
+			this.outbox.close();
 			forget(this.address);
 			this.#store('session', session);
 		}
@@ -213,20 +213,11 @@ export class Community extends EventTarget {
 	/** Logged in: asks for all that there is, at once. */
 	async #enter(uuid) {
 		this.#become(uuid);
-		const [metadata, online, groups, base, channels, emoji, reads] = await Promise.all(LOADED.map((command) => this.request(command)));
-		this.members = new Map(metadata.data.map((member) => [member.uuid, member]));
-		this.#names = null;
-		this.online = new Set(online.data);
-		this.groups = groups.data;
-		this.base = base.permissions;
-		this.emoji = new Map(emoji.data);
-		this.#emojiUrls.clear();
-		this.channels = channels.data;
-		this.unread = new Map(Object.entries(reads.last_reads)
-			.map(([channel, [, count]]) => [Number(channel), { count, mentions: 0 }]));
-		this.#connection.settle();
+		const packets = await Promise.all(FOR_MEMBERS.map((command) => this.request(command)));
+		const names = packets.map((packet) => this.#keep(packet));
+		this.tries = 0;
+		for (const name of names) this.tell(name);
 		this.#set('state', 'ready');
-		for (const name of ['members', 'online', 'groups', 'emoji', 'channels', 'unread']) this.tell(name);
 		this.#review();
 		this.#countUnread().catch(() => {}).finally(() => this.tell('unread')); // cut: the next login counts again
 		this.outbox.run();
@@ -234,46 +225,31 @@ export class Community extends EventTarget {
 
 	// What is told
 
-	#heard({ command, status, ...packet }) {
-		if (status !== 200 || !this.me) return;
-		const { data, message } = packet;
-		switch (command) {
-			case 'content': return this.#arrived(packet);
-			case 'message_edited': return this.logs.forEach((log) => log.edit(message, packet.new_content));
-			case 'message_deleted': return this.logs.forEach((log) => log.delete(message));
-			case 'online': return this.#set('online', new Set(data));
-			case 'list_channels': return this.#channelsChanged(data);
-			case 'list_emoji': return this.#set('emoji', new Map(data));
-			case 'get_name': return this.#set('name', String(data));
-			case 'get_icon': return this.#set('icon', data);
-			case 'get_metadata':
-				for (const member of data) this.members.set(member.uuid, member);
-				this.#names = null;
-				this.tell('members');
-				return this.#review();
-			case 'list_groups':
-				this.#set('groups', data);
-				this.#review();
-		}
+	/** Gives the name it has here. */
+	#keep({ command, data, permissions, last_reads: reads }) {
+		const [name, convert] = KEPT[command];
+		this[name] = convert(data ?? permissions ?? reads, this[name]);
+		if (name === 'members') this.#names = new Map(Array.from(this.members.values(), (member) => [member.name, member]));
+		if (name === 'emoji') this.#emojiUrls.clear();
+		return name;
 	}
 
-	#channelsChanged(channels) {
-		this.channels = channels;
-		// Its permissions may be others; if it is gone, another one is opened below.
-		this.channel = this.findChannel(this.channel?.uuid) ?? this.channel;
-		this.tell('channels');
-		for (const uuid of this.unread.keys()) {
-			if (!this.findChannel(uuid)) this.unread.delete(uuid);
-		}
-		this.tell('unread');
+	#heard(packet) {
+		const { command, status, message } = packet;
+		if (status !== 200 || !this.me) return;
+		if (command === 'content') this.#arrived(packet);
+		if (command === 'message_edited') this.logs.forEach((log) => log.edit(message, packet.new_content));
+		if (command === 'message_deleted') this.logs.forEach((log) => log.delete(message));
+		if (!KEPT[command]) return;
+		this.tell(this.#keep(packet));
 		this.#review();
-		this.#loadBase();
+		if (command === 'list_channels') this.#loadBase();
 	}
 
 	#loadBase() {
-		this.#ask('get_base_permissions', {}, ({ permissions }) => {
-			if (String(permissions) === String(this.base)) return;
-			this.base = permissions;
+		this.#ask('get_base_permissions', {}, (packet) => {
+			if (String(packet.permissions) === String(this.base)) return;
+			this.#keep(packet);
 			this.tell('groups');
 			this.#review();
 		});
@@ -284,13 +260,17 @@ export class Community extends EventTarget {
 		for (const uuid of [...this.logs.keys()]) {
 			if (this.can('read_messages', uuid)) continue;
 			this.logs.delete(uuid);
-			this.tell('messages', { channel: uuid, kind: 'reset' });
+			this.tell('messages', { channel: uuid });
 		}
-		const shown = this.channel?.uuid ?? this.#load('channel', null);
-		this.open((this.findChannel(shown) ?? this.channels[0])?.uuid ?? null);
+		this.open((this.findChannel(this.#shown ?? this.#load('channel', null)) ?? this.channels[0])?.uuid ?? null);
 	}
 
 	// Channels and messages
+
+	/** The one that is shown, if any. */
+	get channel() {
+		return this.findChannel(this.#shown);
+	}
 
 	findChannel(uuid) {
 		return this.channels.find((channel) => channel.uuid === uuid) ?? null;
@@ -298,13 +278,12 @@ export class Community extends EventTarget {
 
 	/** Shows a channel; null when there is none. */
 	open(uuid) {
-		const before = this.channel;
-		this.channel = this.findChannel(uuid);
-		const isOther = before?.uuid !== this.channel?.uuid;
-		if (isOther && before) this.logs.get(before.uuid)?.trim();
+		const isOther = this.#shown !== uuid;
+		if (isOther) this.logs.get(this.#shown)?.trim();
+		this.#shown = uuid;
 		if (this.can('read_messages', uuid)) this.#loadLog(uuid, isOther);
 		if (!isOther) return;
-		if (this.channel) this.#store('channel', uuid);
+		if (uuid) this.#store('channel', uuid);
 		this.tell('channel');
 	}
 
@@ -312,18 +291,17 @@ export class Community extends EventTarget {
 		if (!this.logs.has(uuid)) this.logs.set(uuid, new Log(this, uuid));
 		const log = this.logs.get(uuid);
 		const count = this.unread.get(uuid)?.count ?? 0;
-		if (log.loaded && isOther) log.markUnread(count, this.me);
+		if (log.loaded && isOther) log.markUnread(count);
 		else log.refresh(count);
 	}
 
 	send(content, reply = null) {
-		this.outbox.add(this.channel.uuid, content, reply);
+		this.outbox.add(this.#shown, content, reply);
 	}
 
 	/** On disk. Its event may come before or after; without the right to read none does. */
 	sent({ channel, content, reply, date }, uuid) {
-		const own = { uuid, channel_uuid: channel, author_uuid: this.me, content, reply, date, edited: false };
-		this.logs.get(channel)?.insert(own);
+		this.logs.get(channel)?.insert({ uuid, channel_uuid: channel, author_uuid: this.me, content, reply, date, edited: false });
 	}
 
 	edit(message, content) {
@@ -351,8 +329,7 @@ export class Community extends EventTarget {
 		}
 		const isMention = this.isMention(message.content);
 		const { count, mentions } = this.unread.get(channel) ?? { count: 0, mentions: 0 };
-		const isUnseen = channel === this.channel?.uuid && !count && !document.hasFocus();
-		if (log?.loaded && isUnseen) log.firstUnread = message.uuid;
+		if (log?.loaded && channel === this.#shown && !count && !document.hasFocus()) log.firstUnread = message.uuid;
 		this.unread.set(channel, { count: count + 1, mentions: mentions + Number(isMention) });
 		log?.insert(message);
 		this.tell('unread');
@@ -382,7 +359,7 @@ export class Community extends EventTarget {
 
 	/** The channel that is shown has been read to its end. */
 	markRead() {
-		const channel = this.channel?.uuid;
+		const channel = this.#shown;
 		const newest = this.logs.get(channel)?.newest;
 		if (!newest) return;
 		if (this.unread.get(channel)?.count) {
@@ -391,13 +368,14 @@ export class Community extends EventTarget {
 		}
 		if (newest.author_uuid === this.me || this.#marked.get(channel) === newest.uuid) return;
 		this.#marked.set(channel, newest.uuid);
-		clearTimeout(this.#markTimer);
-		this.#markTimer = setTimeout(() => this.request('mark_as_read', { message: newest.uuid })
-			.catch(() => this.#marked.delete(channel)), MARK_MS);
+		setTimeout(() => {
+			if (this.#marked.get(channel) !== newest.uuid) return; // a newer one says it
+			this.request('mark_as_read', { message: newest.uuid }).catch(() => this.#marked.delete(channel));
+		}, MARK_MS);
 	}
 
 	unreadTotal() {
-		const sum = (what) => [...this.unread.values()].reduce((total, one) => total + one[what], 0);
+		const sum = (what) => this.channels.reduce((total, { uuid }) => total + (this.unread.get(uuid)?.[what] ?? 0), 0);
 		return { count: sum('count'), mentions: sum('mentions') };
 	}
 
@@ -417,15 +395,10 @@ export class Community extends EventTarget {
 
 	/** The longest name that stands in a text from `at` on: its member, or undefined. */
 	findMemberAt(text, at) {
-		if (!this.#names) {
-			this.#names = new Map([...this.members.values()].map((member) => [member.name, member]));
-			this.#nameLengthMax = [...this.#names.keys()].reduce((longest, { length }) => Math.max(longest, length), 0);
-		}
-		for (let end = at + this.#nameLengthMax; end > at; end--) {
+		for (let end = Math.min(text.length, at + NAME_LENGTH_MAX); end > at; end--) {
 			const found = WORD.test(text[end] ?? ' ') ? undefined : this.#names.get(text.slice(at, end));
 			if (found) return found;
 		}
-		return undefined;
 	}
 
 	isMention(content) {
@@ -455,7 +428,5 @@ export class Community extends EventTarget {
 }
 
 /** What a session is called: "Firefox on Linux". */
-const browserName = () => {
-	const said = (...names) => names.find((name) => navigator.userAgent.includes(name)) ?? '?';
-	return `${said('Firefox', 'Edg', 'Chrome', 'Safari')} on ${said('Android', 'iPhone', 'iPad', 'Windows', 'Mac OS', 'Linux')}`;
-};
+const browserName = () => [/Firefox|Chrome|Safari/, /Windows|Android|iPhone|iPad|Mac OS|Linux(?!; Android)/]
+	.map((pattern) => pattern.exec(navigator.userAgent)?.[0] ?? '?').join(' on ');

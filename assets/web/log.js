@@ -10,9 +10,8 @@ const KEPT = 400; // of a channel that is shown no more
 export class Log {
 	#community;
 	#channel;
-	#byUuid = new Map();
 	#missed = null; // events that came while history was on its way
-	messages = [];
+	messages = []; // the oldest first, which has the lowest uuid
 	/** The channel's first message is there. */
 	complete = false;
 	/** A page of history is on its way. */
@@ -30,7 +29,7 @@ export class Log {
 	}
 
 	find(uuid) {
-		return this.#byUuid.get(uuid);
+		return uuid && this.messages.findLast((message) => message.uuid === uuid);
 	}
 
 	get newest() {
@@ -41,83 +40,70 @@ export class Log {
 		return this.#community.outbox.pending(this.#channel, this);
 	}
 
-	/** The first page; after a cut as much as there was, since edits and deletions were missed, too. */
+	/** The first page; after a cut all from the oldest that was there on: edits and deletions were missed, too. */
 	async refresh(unread = 0) {
-		if (this.loaded || this.loading) return;
-		await this.#load({ num: Math.min(PAGE_MAX, Math.max(FIRST_PAGE, this.messages.length) + unread) }, []);
-		if (this.loaded && unread) this.markUnread(unread, this.#community.me);
-		this.#tell('reset');
+		if (this.loaded) return;
+		const [oldest] = this.messages;
+		const num = oldest ? PAGE_MAX : Math.min(PAGE_MAX, FIRST_PAGE + unread);
+		await this.#load([], num, oldest?.uuid ?? Infinity, unread);
 	}
 
 	/** The page before what is there. */
 	async loadOlder() {
-		if (!this.loaded || this.loading || this.complete) return;
-		await this.#load({ num: PAGE, before_message: this.messages[0]?.uuid ?? null }, this.messages);
-		this.#tell('old');
+		if (this.loaded && !this.complete) await this.#load(this.messages, PAGE, Infinity, 0);
 	}
 
-	async #load(fields, newer) {
+	/** Pages before `messages`, one or as many as lead back to the uuid `until`. */
+	async #load(messages, num, until, unread) {
+		if (this.loading) return;
 		this.loading = true;
 		this.failed = null;
 		this.#missed = [];
 		this.#tell('pending');
 		try {
-			const { data } = await this.#community.request('history', { channel: this.#channel, ...fields });
-			this.complete = data.length < fields.num;
-			this.#set([...data.map(sound), ...newer]);
+			for (let page; !page || (page.length === num && page[0].uuid > until);) {
+				const fields = { channel: this.#channel, num, before_message: messages[0]?.uuid ?? null };
+				page = (await this.#community.request('history', fields)).data.map(sound);
+				messages = [...page, ...messages];
+				this.complete = page.length < num;
+			}
+			this.messages = messages;
 			this.loaded = true;
+			if (unread) this.markUnread(unread);
 		} catch (problem) {
 			if (problem instanceof Refusal) this.failed = problem;
 		}
 		const missed = this.#missed;
 		this.#missed = null;
 		this.loading = false;
+		this.#tell('page');
 		for (const apply of missed) apply();
-	}
-
-	#set(messages) {
-		this.messages = messages;
-		this.#byUuid = new Map(messages.map((message) => [message.uuid, message]));
 	}
 
 	/** A message was committed; of one's own both the answer and the event tell. */
 	insert(message) {
 		this.#apply(() => {
 			const known = this.find(message.uuid);
-			if (known) return void Object.assign(known, { date: message.date });
-			let place = this.messages.length;
-			while (place && this.messages[place - 1].uuid > message.uuid) place--;
+			if (known) return Object.assign(known, { date: message.date });
+			const place = this.messages.findLastIndex(({ uuid }) => uuid < message.uuid) + 1;
 			this.messages.splice(place, 0, sound(message));
-			this.#byUuid.set(message.uuid, this.messages[place]);
 			this.#tell('new', this.messages[place]);
 		});
 	}
 
 	edit(uuid, content) {
-		this.#change(uuid, (message) => Object.assign(message, { content, edited: true }));
+		this.#apply(() => Object.assign(this.find(uuid) ?? {}, sound({ content, edited: true })));
 	}
 
 	delete(uuid) {
-		this.#change(uuid, (message) => {
-			const index = this.messages.indexOf(message);
-			this.messages.splice(index, 1);
-			this.#byUuid.delete(uuid);
-			if (this.firstUnread === uuid) this.firstUnread = this.messages[index]?.uuid ?? null;
-		});
-	}
-
-	#change(uuid, change) {
-		this.#apply(() => {
-			const message = this.find(uuid);
-			if (!message) return;
-			change(message);
-			this.#tell('changed', message);
-		});
+		this.#apply(() => { this.messages = this.messages.filter((message) => message.uuid !== uuid); });
 	}
 
 	#apply(change) {
-		if (this.#missed) this.#missed.push(change);
-		else if (this.loaded) change();
+		if (this.#missed) return this.#missed.push(change);
+		if (!this.loaded) return;
+		change();
+		this.#tell('changed');
 	}
 
 	/** The connection was cut: events may have been missed. */
@@ -128,13 +114,14 @@ export class Log {
 	/** Shown no more: what is far back is let go. */
 	trim() {
 		if (this.loading || this.messages.length <= KEPT) return;
-		this.#set(this.messages.slice(-KEPT));
+		this.messages = this.messages.slice(-KEPT);
 		this.complete = false;
 	}
 
 	/** Puts the line "new" before the last `count` messages of others. */
-	markUnread(count, me) {
-		this.firstUnread = this.messages.filter((message) => message.author_uuid !== me).slice(-count || Infinity)[0]?.uuid ?? null;
+	markUnread(count) {
+		const others = this.messages.filter(({ author_uuid: author }) => author !== this.#community.me);
+		this.firstUnread = count ? others.slice(-count)[0]?.uuid : null;
 	}
 
 	#tell(kind, message) {

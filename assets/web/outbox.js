@@ -9,8 +9,8 @@ const NONCE_S_MAX = 23 * 3600;
 const RETRY_MS = 5000;
 
 /**
- * An entry: {nonce, channel, content, reply, date (s), order, state, status, uuid}. States: 'waiting' for
- * a connection, 'sending', 'refused' with a status. `uuid` once its event has come.
+ * An entry: {nonce, channel, content, reply, date (s), state, status, uuid}. States: 'waiting' for a
+ * connection, 'sending', 'refused' with a status, or without one if it waited too long.
  */
 export class Outbox {
 	#community;
@@ -19,15 +19,14 @@ export class Outbox {
 
 	constructor(community) {
 		this.#community = community;
-		this.entries = loadAll(`outbox.${community.address}.`)
-			.map((entry) => ({ ...entry, state: entry.state === 'refused' ? 'refused' : 'waiting', uuid: null }))
-			.sort((one, other) => one.order - other.order);
+		this.entries = loadAll(`outbox.${community.address}.`).sort((one, other) => one.date - other.date);
+		for (const entry of this.entries) if (entry.state === 'sending') entry.state = 'waiting';
 	}
 
 	add(channel, content, reply) {
-		const entry = { ...fresh(), channel, content, reply, order: Date.now(), uuid: null };
+		const entry = { nonce: crypto.randomUUID(), channel, content, reply, date: Date.now() / 1000 };
 		this.entries.push(entry);
-		this.#change(entry, { state: 'waiting', status: null });
+		this.#change(entry, { state: 'waiting' });
 		this.run();
 	}
 
@@ -49,12 +48,12 @@ export class Outbox {
 	}
 
 	async #send(entry) {
-		if (isOld(entry)) return this.#change(entry, { state: 'refused', status: null });
+		const { channel, content, reply, nonce, date } = entry;
+		if (Date.now() / 1000 - date > NONCE_S_MAX) return this.#change(entry, { state: 'refused' });
 		this.#change(entry, { state: 'sending' });
-		const { channel, content, reply, nonce } = entry;
 		try {
 			const { message } = await this.#community.request('send', { channel, content, reply, nonce });
-			this.#drop(entry);
+			this.discard(nonce);
 			if (!this.#isClosed) this.#community.sent(entry, message);
 		} catch (problem) {
 			const isRefused = problem instanceof Refusal && problem.status !== 500;
@@ -76,32 +75,21 @@ export class Outbox {
 		return this.entries.filter((entry) => entry.channel === channel && !log.find(entry.uuid));
 	}
 
-	/** Once more, as a new message if its nonce may be forgotten. */
+	/** Once more, as a new message. What it answered may be gone: then it stands by itself. */
 	retry(nonce) {
-		const entry = this.#find(nonce);
-		if (!entry) return;
-		if (isOld(entry)) {
-			store(this.#key(entry), null);
-			Object.assign(entry, fresh());
-		}
-		// What it answered may be gone: then it stands by itself.
-		const reply = entry.status === 404 ? null : entry.reply;
-		this.#change(entry, { state: 'waiting', status: null, reply });
-		this.run();
+		const { channel, content, reply, status } = this.#find(nonce);
+		this.discard(nonce);
+		this.add(channel, content, status === 404 ? null : reply);
 	}
 
 	discard(nonce) {
 		const entry = this.#find(nonce);
-		if (entry) this.#drop(entry);
+		this.entries = this.entries.filter((other) => other !== entry);
+		this.#keep(entry, null);
 	}
 
 	#find(nonce) {
 		return this.entries.find((entry) => entry.nonce === nonce);
-	}
-
-	#drop(entry) {
-		this.entries = this.entries.filter((other) => other !== entry);
-		this.#keep(entry, null);
 	}
 
 	#change(entry, part) {
@@ -109,17 +97,9 @@ export class Outbox {
 	}
 
 	/** Each under a name of its own: two tabs must not forget each other's. */
-	#key({ nonce }) {
-		return `outbox.${this.#community.address}.${nonce}`;
-	}
-
-	#keep(entry, value) {
+	#keep({ nonce, channel }, value) {
 		if (this.#isClosed) return;
-		store(this.#key(entry), value);
-		this.#community.tell('messages', { channel: entry.channel, kind: 'pending' });
+		store(`outbox.${this.#community.address}.${nonce}`, value);
+		this.#community.tell('messages', { channel, kind: 'pending' });
 	}
 }
-
-const now = () => Math.floor(Date.now() / 1000);
-const isOld = ({ date }) => now() - date > NONCE_S_MAX;
-const fresh = () => ({ nonce: crypto.randomUUID(), date: now() });

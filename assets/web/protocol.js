@@ -2,9 +2,10 @@
 
 /** The server's answer was another status than 200 (protocol section 2). */
 export class Refusal extends Error {
+	name = 'Refusal';
+
 	constructor(command, status) {
 		super(`${command}: ${status}`);
-		this.name = 'Refusal';
 		this.status = status;
 	}
 }
@@ -18,21 +19,19 @@ const VERSION = 1;
 const OPENING_MS_MAX = 15_000;
 const SILENCE_MS_MAX = 30_000; // then it is asked whether anybody is there
 const ANSWER_MS_MAX = 15_000; // to that
-const PAUSE_MS = [1000, 60_000]; // between tries: the first, and the longest
+const PAUSE_MS = 1000; // before the second try; each further one is twice as long
+const PAUSE_MS_MAX = 60_000;
 
-/**
- * Events: `open` (the greeting came), `cut` (`retryAt` says when it is tried again),
- * `packet` (detail: an event of the protocol).
- */
+/** Events: `open` (the greeting came), `cut` (`retryAt` says when it is tried again), `packet` (detail: an event of the protocol). */
 export class Connection extends EventTarget {
 	#socket = null;
 	#waiting = new Map(); // label -> {command, resolve, reject}
 	#labels = 0;
-	#tries = 0;
-	#timer = null;
-	#heart = null;
+	#timer; // for whatever comes next: the greeting, a sign of life, another try
 	isOpen = false;
-	/** Milliseconds since 1970 of the next try, while there is no connection. */
+	/** Failed in a row; whoever has logged in sets it to 0. */
+	tries = 0;
+	/** Milliseconds since 1970. */
 	retryAt = 0;
 
 	constructor(url) {
@@ -40,40 +39,38 @@ export class Connection extends EventTarget {
 		this.url = url;
 	}
 
-	/** Connects, now, unless it is or does already. */
 	connect() {
 		if (this.#socket) return;
-		clearTimeout(this.#timer);
-		let socket;
-		try {
-			socket = new WebSocket(this.url);
-		} catch {
-			return this.#plan(); // no address at all
-		}
-		this.#socket = socket;
-		this.#timer = setTimeout(() => this.#drop(socket), OPENING_MS_MAX);
-		socket.onmessage = ({ data }) => {
-			let packet;
+		this.#socket = new WebSocket(this.url);
+		this.#after(OPENING_MS_MAX, () => this.#drop());
+		this.#socket.onclose = () => this.#drop();
+		this.#socket.onmessage = ({ data }) => {
 			try {
-				packet = JSON.parse(data);
+				this.#receive(JSON.parse(data));
 			} catch {
-				return this.#drop(socket); // no Aster server
+				this.#drop(); // no Aster server
 			}
-			this.#receive(packet);
 		};
-		socket.onclose = () => this.#drop(socket);
 	}
 
 	/** Ends it for good. */
 	close() {
-		const socket = this.#socket;
-		this.#forget();
+		this.#end();
+	}
+
+	#end() {
 		clearTimeout(this.#timer);
+		const socket = this.#socket;
+		this.#socket = null;
+		this.isOpen = false;
+		if (socket) socket.onclose = socket.onmessage = null;
 		socket?.close();
+		for (const { reject } of this.#waiting.values()) reject(new Disconnected());
+		this.#waiting.clear();
 	}
 
 	/** Resolves with the response; rejects with a Refusal or Disconnected. */
-	request(command, fields = {}) {
+	request(command, fields) {
 		return new Promise((resolve, reject) => {
 			if (!this.isOpen) return reject(new Disconnected());
 			const label = String(++this.#labels);
@@ -82,71 +79,41 @@ export class Connection extends EventTarget {
 		});
 	}
 
-	/** After a login: the next cut is a new one, with short pauses at first. */
-	settle() {
-		this.#tries = 0;
-	}
-
-	/** Something suggests that the network changed: try at once, or see whether anybody is there. */
+	/** The network may have changed: tries at once, or sees whether anybody is there. */
 	nudge() {
-		if (this.isOpen) this.#probe();
-		else this.connect();
+		if (!this.isOpen) return this.connect();
+		this.request('ping').catch(() => {}); // a browser has no other
+		this.#after(ANSWER_MS_MAX, () => this.#drop());
 	}
 
 	#receive(packet) {
-		this.#listen();
+		if (!this.isOpen && (packet.command !== 'API_version' || packet.version[0] !== VERSION)) return this.#drop();
+		this.#after(SILENCE_MS_MAX, () => this.nudge());
+		const asked = this.#waiting.get(packet.label);
+		this.#waiting.delete(packet.label);
 		if (!this.isOpen) {
-			if (packet.command !== 'API_version' || packet.version?.[0] !== VERSION) {
-				return this.#drop(this.#socket);
-			}
-			clearTimeout(this.#timer);
 			this.isOpen = true;
 			this.dispatchEvent(new Event('open'));
-			return;
+		} else if (!asked) {
+			this.dispatchEvent(new CustomEvent('packet', { detail: packet }));
+		} else if (packet.status === 200) {
+			asked.resolve(packet);
+		} else {
+			asked.reject(new Refusal(asked.command, packet.status));
 		}
-		const asked = this.#waiting.get(packet.label);
-		if (!asked) return void this.dispatchEvent(new CustomEvent('packet', { detail: packet }));
-		this.#waiting.delete(packet.label);
-		if (packet.status === 200) asked.resolve(packet);
-		else asked.reject(new Refusal(asked.command, packet.status));
 	}
 
-	/** Browsers cannot ping: a request without an effect does as well. */
-	#listen() {
-		clearTimeout(this.#heart);
-		this.#heart = setTimeout(() => this.#probe(), SILENCE_MS_MAX);
-	}
-
-	#probe() {
-		const socket = this.#socket;
-		clearTimeout(this.#heart);
-		this.request('ping').catch(() => {});
-		this.#heart = setTimeout(() => this.#drop(socket), ANSWER_MS_MAX);
-	}
-
-	#drop(socket) {
-		if (socket !== this.#socket) return;
-		this.#forget();
-		socket.close();
-		this.#plan();
-	}
-
-	#plan() {
-		const [first, longest] = PAUSE_MS;
-		const pause = Math.min(longest, first * 2 ** this.#tries++);
+	#drop() {
+		this.#end();
 		// Spread out, so that a server that comes back is not met by all at once.
-		const spread = pause * (0.7 + 0.6 * Math.random());
-		this.retryAt = Date.now() + spread;
-		this.#timer = setTimeout(() => this.connect(), spread);
+		const pause = Math.min(PAUSE_MS_MAX, PAUSE_MS * 2 ** this.tries++) * (0.7 + 0.6 * Math.random());
+		this.retryAt = Date.now() + pause;
+		this.#after(pause, () => this.connect());
 		this.dispatchEvent(new Event('cut'));
 	}
 
-	#forget() {
-		clearTimeout(this.#heart);
-		this.#socket = null;
-		this.isOpen = false;
-		const lost = [...this.#waiting.values()];
-		this.#waiting.clear();
-		for (const { reject } of lost) reject(new Disconnected());
+	#after(pause, act) {
+		clearTimeout(this.#timer);
+		this.#timer = setTimeout(act, pause);
 	}
 }

@@ -2,38 +2,29 @@
 
 const PREFIX = 'aster.';
 
-/** What was kept under this name, or `fallback`. */
-export const load = (name, fallback) => {
+/** What was kept may be none of ours; a browser may be full, or keep nothing at all. */
+const attempt = (work, otherwise) => {
 	try {
-		return JSON.parse(localStorage.getItem(PREFIX + name)) ?? fallback;
+		return work() ?? otherwise;
 	} catch {
-		return fallback; // not ours, or this browser keeps nothing
+		return otherwise;
 	}
 };
+
+export const load = (name, fallback) => attempt(() => JSON.parse(localStorage.getItem(PREFIX + name)), fallback);
 
 /** Keeps a value; null forgets it. */
-export const store = (name, value) => {
-	try {
-		if (value === null) localStorage.removeItem(PREFIX + name);
-		else localStorage.setItem(PREFIX + name, JSON.stringify(value));
-	} catch {
-		// full, or this browser keeps nothing
-	}
-};
+export const store = (name, value) => attempt(() =>
+	(value === null ? localStorage.removeItem(PREFIX + name) : localStorage.setItem(PREFIX + name, JSON.stringify(value))));
+
+const names = (start) => attempt(() =>
+	Object.keys(localStorage).map((key) => key.slice(PREFIX.length)).filter((name) => name.startsWith(start)), []);
 
 /** The values of all names that begin so. */
-export const loadAll = (start) => names(start).map((name) => load(name, null)).filter((value) => value !== null);
+export const loadAll = (start) => names(start).map((name) => load(name, null)).filter(Boolean);
 
 /** Forgets everything about one server. */
 export const forget = (address) => {
-	for (const kind of ['session', 'drafts', 'channel', 'empty']) store(`${kind}.${address}`, null);
-	for (const name of names(`outbox.${address}.`)) store(name, null);
-};
-
-const names = (start) => {
-	try {
-		return Object.keys(localStorage).map((key) => key.slice(PREFIX.length)).filter((name) => name.startsWith(start));
-	} catch {
-		return [];
-	}
+	const kinds = ['session', 'drafts', 'channel', 'empty'].map((kind) => `${kind}.${address}`);
+	for (const name of [...kinds, ...names(`outbox.${address}.`)]) store(name, null);
 };
