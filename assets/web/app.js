@@ -2,7 +2,7 @@
 
 import { Community } from './community.js';
 import { load, store } from './storage.js';
-import { t, useLanguage } from './text.js';
+import { useLanguage } from './text.js';
 
 const SETTINGS = { theme: 'auto', notifications: 'mentions' };
 const FORWARDED = ['state', 'name', 'icon', 'members', 'online', 'groups', 'channels', 'emoji', 'unread', 'channel', 'messages'];
@@ -11,12 +11,8 @@ const SERVERS_CHANGE_ON = ['state', 'name', 'icon', 'unread'];
 const homeAddress = () => (location.port ? location.host : `${location.hostname}:443`);
 const addressOf = ({ ip, port }) => (ip.includes(':') && !ip.startsWith('[') ? `[${ip}]:${port}` : `${ip}:${port}`);
 
-/**
- * The home server is the one that this page came from; it keeps the list of the others for its
- * member (protocol section 4, "Sync"). Events of the server that is shown are sent on from here.
- */
+/** The home server is where this page came from; it keeps the list of the others (protocol section 4, "Sync"). */
 export class App extends EventTarget {
-	#listed = []; // as the home server keeps them
 	communities = [];
 	current = null;
 	composing = { reply: null, edit: null };
@@ -26,7 +22,7 @@ export class App extends EventTarget {
 	constructor() {
 		super();
 		useLanguage();
-		this.#applyTheme();
+		this.setSettings({});
 		this.home = this.#take(new Community(homeAddress(), { isHome: true }));
 		this.current = this.home;
 		this.#show(load('servers', []));
@@ -48,8 +44,6 @@ export class App extends EventTarget {
 		this.dispatchEvent(new CustomEvent(name, { detail }));
 	}
 
-	// Servers
-
 	show(community) {
 		if (this.current === community) return;
 		this.current = community;
@@ -57,7 +51,6 @@ export class App extends EventTarget {
 		this.tell('community');
 	}
 
-	/** Not in the list until it is kept. */
 	addCommunity(host, port) {
 		const address = addressOf({ ip: host, port });
 		return this.communities.find((community) => community.address === address) ?? this.#make(address);
@@ -82,7 +75,6 @@ export class App extends EventTarget {
 		await this.#changeList((list) => list.filter((entry) => addressOf(entry) !== community.address));
 	}
 
-	/** A session there is for the member who is logged in here, and for nobody else. */
 	#make(address) {
 		return new Community(address, { homeMember: () => this.home.session?.uuid });
 	}
@@ -102,7 +94,6 @@ export class App extends EventTarget {
 	async #homeChanged() {
 		if (this.home.state === 'stranger') this.#show([]);
 		if (this.home.state !== 'ready') return;
-		// Cut: the next login asks again.
 		await this.home.request('sync_get_servers').then(({ servers }) => this.#show(servers), () => {});
 	}
 
@@ -114,7 +105,6 @@ export class App extends EventTarget {
 		this.#show(changed);
 	}
 
-	/** Connects to those that are listed now, and lets go of those that are not any more. */
 	#show(list) {
 		store('servers', list.length ? list : null);
 		const addresses = list.filter(isReachable).map(addressOf).filter((address) => address !== this.home.address);
@@ -140,16 +130,9 @@ export class App extends EventTarget {
 		await this.home.logout();
 	}
 
-	// Settings
-
 	setSettings(part) {
 		this.settings = { ...this.settings, ...part };
 		store('settings', this.settings);
-		this.#applyTheme();
-		this.tell('settings');
-	}
-
-	#applyTheme() {
 		document.documentElement.dataset.theme = this.settings.theme;
 	}
 
@@ -169,13 +152,10 @@ export class App extends EventTarget {
 				community.open(message.channel_uuid);
 			};
 		} catch {
-			// some telephones have it only for service workers
+			// not outside a service worker, on some telephones
 		}
 	}
 
-	// What is being written, and which pane a narrow screen shows
-
-	/** `{reply: uuid}`, `{edit: uuid}`, or `{}`. */
 	compose({ reply = null, edit = null }) {
 		this.composing = { reply, edit };
 		this.tell('composing');
@@ -199,8 +179,7 @@ export class App extends EventTarget {
 		const totals = this.communities.map((community) => community.unreadTotal());
 		const mentions = totals.reduce((sum, total) => sum + total.mentions, 0);
 		const mark = mentions ? `(${mentions}) ` : totals.some(({ count }) => count) ? '• ' : '';
-		const { channel, name } = this.current;
-		return `${mark}${channel ? `#${channel.name} · ` : ''}${name || t('servers')}`;
+		return `${mark}${this.current.name}`;
 	}
 }
 

@@ -5,7 +5,6 @@ import { Outbox } from './outbox.js';
 import { comesTo } from './permissions.js';
 import { Connection, Disconnected, Refusal } from './protocol.js';
 import { forget, load, store } from './storage.js';
-import { t } from './text.js';
 
 const WORD = /[\p{L}\p{N}_]/u;
 const MARK_MS = 300; // reading is told this long after it, joined
@@ -23,8 +22,7 @@ export class Community extends EventTarget {
 	#nameLengthMax = 0;
 	/** 'connecting', 'waiting' for the next try, 'stranger' (needs a login), 'ready'. */
 	state = 'connecting';
-	/** Whether a session ended without being asked to. */
-	wasThrownOut = false;
+	wasThrownOut = false; // a session ended without being asked to
 	me = null;
 	icon = null;
 	members = new Map();
@@ -36,9 +34,8 @@ export class Community extends EventTarget {
 	logs = new Map();
 	unread = new Map(); // channel uuid -> {count, mentions}
 	channel = null;
-	maxMessageBytes = 16384; // unless configured otherwise; the server has the last word
 
-	/** `address`: 'host:port'; `homeMember`: who is logged in at home, for whom a session here is kept. */
+	/** `homeMember`: who is logged in at home, for whom a session here is kept. */
 	constructor(address, { isHome = false, homeMember = () => null } = {}) {
 		super();
 		this.#homeMember = homeMember;
@@ -61,8 +58,7 @@ export class Community extends EventTarget {
 		return kept?.home === (this.#homeMember() ?? null) ? kept : null;
 	}
 
-	/** Whether there is an account here, as far as this browser knows. */
-	get isKnown() {
+	get hasAccount() {
 		return this.#load('member', null) !== null;
 	}
 
@@ -70,7 +66,6 @@ export class Community extends EventTarget {
 		this.#connection.connect();
 	}
 
-	/** The network may have changed: see now, not when the pause is over. */
 	nudge() {
 		if (this.state !== 'stranger') this.#connection.nudge();
 	}
@@ -83,7 +78,6 @@ export class Community extends EventTarget {
 		this.dispatchEvent(new CustomEvent(name, { detail }));
 	}
 
-	/** Resolves with the response; rejects with a Refusal or Disconnected. */
 	async request(command, fields) {
 		try {
 			return await this.#connection.request(command, fields);
@@ -110,8 +104,6 @@ export class Community extends EventTarget {
 		this[name] = value;
 		this.tell(name);
 	}
-
-	// Coming and going
 
 	async #opened() {
 		this.#introduce();
@@ -141,7 +133,6 @@ export class Community extends EventTarget {
 		else this.#set('state', 'waiting');
 	}
 
-	/** Reaches the server for its name and icon; rejects with Disconnected. */
 	async reach() {
 		if (!this.#connection.isOpen) {
 			const { promise, resolve } = Promise.withResolvers();
@@ -157,27 +148,15 @@ export class Community extends EventTarget {
 		await this.#introduce();
 	}
 
-	/** `fields`: uname and passwd. */
-	login(fields) {
-		return this.#begin('login', fields);
-	}
-
-	/** `fields`: uname, passwd, and invite or null. */
-	register(fields) {
-		return this.#begin('register', fields);
-	}
-
-	async #begin(command, fields) {
+	async begin(command, fields) {
 		await this.reach();
 		const { uuid } = await this.request(command, fields);
-		// On a server without sessions it lasts until the next reload.
 		await this.#ask('create_session', { name: browserName() }, ({ session, token }) =>
 			this.#store('session', { session, token, uuid, home: this.#homeMember() ?? null }));
 		this.wasThrownOut = false;
 		await this.#enter(uuid);
 	}
 
-	/** Ends the session here, and forgets what this browser keeps of the server. */
 	async logout() {
 		const { session } = this;
 		this.outbox.close();
@@ -210,7 +189,6 @@ export class Community extends EventTarget {
 		this.me = uuid;
 	}
 
-	/** Logged in: asks for all that there is, at once. */
 	async #enter(uuid) {
 		this.#become(uuid);
 		const [metadata, online, groups, base, channels, emoji, reads] = await Promise.all(LOADED.map((command) => this.request(command)));
@@ -232,8 +210,6 @@ export class Community extends EventTarget {
 		this.outbox.run();
 	}
 
-	// What is told
-
 	#heard({ command, status, ...packet }) {
 		if (status !== 200 || !this.me) return;
 		const { data, message } = packet;
@@ -244,8 +220,7 @@ export class Community extends EventTarget {
 			case 'online': return this.#set('online', new Set(data));
 			case 'list_channels': return this.#channelsChanged(data);
 			case 'list_emoji': return this.#set('emoji', new Map(data));
-			case 'get_name': return this.#set('name', String(data));
-			case 'get_icon': return this.#set('icon', data);
+			case 'get_name': case 'get_icon': return this.#set(command.slice(4), String(data));
 			case 'get_metadata':
 				for (const member of data) this.members.set(member.uuid, member);
 				this.#names = null;
@@ -279,7 +254,6 @@ export class Community extends EventTarget {
 		});
 	}
 
-	/** What one may see or read may have changed: lets go of the one, takes up the other. */
 	#review() {
 		for (const uuid of [...this.logs.keys()]) {
 			if (this.can('read_messages', uuid)) continue;
@@ -290,18 +264,14 @@ export class Community extends EventTarget {
 		this.open((this.findChannel(shown) ?? this.channels[0])?.uuid ?? null);
 	}
 
-	// Channels and messages
-
 	findChannel(uuid) {
 		return this.channels.find((channel) => channel.uuid === uuid) ?? null;
 	}
 
-	/** Shows a channel; null when there is none. */
 	open(uuid) {
 		const before = this.channel;
 		this.channel = this.findChannel(uuid);
 		const isOther = before?.uuid !== this.channel?.uuid;
-		if (isOther && before) this.logs.get(before.uuid)?.trim();
 		if (this.can('read_messages', uuid)) this.#loadLog(uuid, isOther);
 		if (!isOther) return;
 		if (this.channel) this.#store('channel', uuid);
@@ -320,7 +290,7 @@ export class Community extends EventTarget {
 		this.outbox.add(this.channel.uuid, content, reply);
 	}
 
-	/** On disk. Its event may come before or after; without the right to read none does. */
+	/** On disk. Its event may come before or after. */
 	sent({ channel, content, reply, date }, uuid) {
 		const own = { uuid, channel_uuid: channel, author_uuid: this.me, content, reply, date, edited: false };
 		this.logs.get(channel)?.insert(own);
@@ -351,15 +321,12 @@ export class Community extends EventTarget {
 		}
 		const isMention = this.isMention(message.content);
 		const { count, mentions } = this.unread.get(channel) ?? { count: 0, mentions: 0 };
-		const isUnseen = channel === this.channel?.uuid && !count && !document.hasFocus();
-		if (log?.loaded && isUnseen) log.firstUnread = message.uuid;
+		if (log?.loaded && channel === this.channel?.uuid && !count && !document.hasFocus()) log.firstUnread = message.uuid;
 		this.unread.set(channel, { count: count + 1, mentions: mentions + Number(isMention) });
 		log?.insert(message);
 		this.tell('unread');
 		this.tell('arrived', { message, isMention });
 	}
-
-	// Reading
 
 	/**
 	 * Mentions among what is unread. The server counts only from a mark on: channels without one are read
@@ -380,7 +347,6 @@ export class Community extends EventTarget {
 		}
 	}
 
-	/** The channel that is shown has been read to its end. */
 	markRead() {
 		const channel = this.channel?.uuid;
 		const newest = this.logs.get(channel)?.newest;
@@ -401,9 +367,7 @@ export class Community extends EventTarget {
 		return { count: sum('count'), mentions: sum('mentions') };
 	}
 
-	// Who, and what they may
-
-	/** Whether I may; server-wide without a channel (its uuid, or the Channel). */
+	/** Whether I may, server-wide without a channel (or its uuid). */
 	can(permission, channel) {
 		const mine = this.members.get(this.me);
 		const place = typeof channel === 'number' ? this.findChannel(channel) : channel;
@@ -412,10 +376,10 @@ export class Community extends EventTarget {
 	}
 
 	member(uuid) {
-		return this.members.get(uuid) ?? { uuid, name: t('unknown_member'), pfp: null, group_uuid: 0, groups: [] };
+		return this.members.get(uuid) ?? { uuid, name: '?', pfp: null, group_uuid: 0, groups: [] };
 	}
 
-	/** The longest name that stands in a text from `at` on: its member, or undefined. */
+	/** Whose name stands in a text from `at` on: the longest. */
 	findMemberAt(text, at) {
 		if (!this.#names) {
 			this.#names = new Map([...this.members.values()].map((member) => [member.name, member]));
@@ -425,7 +389,6 @@ export class Community extends EventTarget {
 			const found = WORD.test(text[end] ?? ' ') ? undefined : this.#names.get(text.slice(at, end));
 			if (found) return found;
 		}
-		return undefined;
 	}
 
 	isMention(content) {
@@ -433,18 +396,15 @@ export class Community extends EventTarget {
 			.some(({ index }) => this.findMemberAt(content, index + 1)?.uuid === this.me);
 	}
 
-	/** '#rrggbb' of the highest group, or null. */
 	colour(member) {
 		const group = this.groups.find(({ uuid }) => uuid === member.group_uuid);
 		return group ? `#${group.colour.toString(16).padStart(6, '0')}` : null;
 	}
 
-	/** A URL for a picture from the wire; null for what is none. */
 	pictureUrl(base64) {
 		return base64 ? `data:image/png;base64,${base64}` : null;
 	}
 
-	/** Resolves with the URL of an emoji's picture, or null. */
 	emojiUrl(name) {
 		const uuid = this.emoji.get(name);
 		if (!this.#emojiUrls.has(uuid)) {
@@ -454,7 +414,6 @@ export class Community extends EventTarget {
 	}
 }
 
-/** What a session is called: "Firefox on Linux". */
 const browserName = () => {
 	const said = (...names) => names.find((name) => navigator.userAgent.includes(name)) ?? '?';
 	return `${said('Firefox', 'Edg', 'Chrome', 'Safari')} on ${said('Android', 'iPhone', 'iPad', 'Windows', 'Mac OS', 'Linux')}`;

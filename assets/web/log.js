@@ -5,7 +5,6 @@ import { Refusal } from './protocol.js';
 const FIRST_PAGE = 50;
 const PAGE = 100;
 const PAGE_MAX = 500; // the server gives no more (protocol section 4, "history")
-const KEPT = 400; // of a channel that is shown no more
 
 export class Log {
 	#community;
@@ -13,16 +12,11 @@ export class Log {
 	#byUuid = new Map();
 	#missed = null; // events that came while history was on its way
 	messages = [];
-	/** The channel's first message is there. */
-	complete = false;
-	/** A page of history is on its way. */
-	loading = false;
-	/** There is a first page, and events keep it up to date. */
-	loaded = false;
-	/** Why it could not be loaded: a Refusal. */
-	failed = null;
-	/** Before this message stands the line "new". */
-	firstUnread = null;
+	complete = false; // the channel's first message is there
+	loading = false; // a page is on its way
+	loaded = false; // there is a first page, and events keep it up to date
+	failed = null; // why it could not be loaded: a Refusal
+	firstUnread = null; // before it stands the line "new"
 
 	constructor(community, channel) {
 		this.#community = community;
@@ -49,7 +43,6 @@ export class Log {
 		this.#tell('reset');
 	}
 
-	/** The page before what is there. */
 	async loadOlder() {
 		if (!this.loaded || this.loading || this.complete) return;
 		await this.#load({ num: PAGE, before_message: this.messages[0]?.uuid ?? null }, this.messages);
@@ -123,13 +116,6 @@ export class Log {
 	/** The connection was cut: events may have been missed. */
 	doubt() {
 		this.loaded = false;
-	}
-
-	/** Shown no more: what is far back is let go. */
-	trim() {
-		if (this.loading || this.messages.length <= KEPT) return;
-		this.#set(this.messages.slice(-KEPT));
-		this.complete = false;
 	}
 
 	/** Puts the line "new" before the last `count` messages of others. */

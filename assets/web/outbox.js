@@ -8,10 +8,7 @@ import { loadAll, store } from './storage.js';
 const NONCE_S_MAX = 23 * 3600;
 const RETRY_MS = 5000;
 
-/**
- * An entry: {nonce, channel, content, reply, date (s), order, state, status, uuid}. States: 'waiting' for
- * a connection, 'sending', 'refused' with a status. `uuid` once its event has come.
- */
+/** An entry's `state`: 'waiting' for a connection, 'sending', 'refused' with a status; its `uuid`: once its event has come. */
 export class Outbox {
 	#community;
 	#isRunning = false;
@@ -36,7 +33,7 @@ export class Outbox {
 		this.#isClosed = true;
 	}
 
-	/** Sends what waits, one after the other, while there is a connection. */
+	/** Sends what waits, one after the other. */
 	async run() {
 		if (this.#isRunning) return;
 		this.#isRunning = true;
@@ -71,12 +68,11 @@ export class Outbox {
 		if (entry) entry.uuid = message.uuid;
 	}
 
-	/** Those of a channel that are not among its messages yet. */
 	pending(channel, log) {
 		return this.entries.filter((entry) => entry.channel === channel && !log.find(entry.uuid));
 	}
 
-	/** Once more, as a new message if its nonce may be forgotten. */
+	/** As a new message if its nonce may be forgotten. */
 	retry(nonce) {
 		const entry = this.#find(nonce);
 		if (!entry) return;

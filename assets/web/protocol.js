@@ -4,7 +4,6 @@
 export class Refusal extends Error {
 	constructor(command, status) {
 		super(`${command}: ${status}`);
-		this.name = 'Refusal';
 		this.status = status;
 	}
 }
@@ -20,10 +19,7 @@ const SILENCE_MS_MAX = 30_000; // then it is asked whether anybody is there
 const ANSWER_MS_MAX = 15_000; // to that
 const PAUSE_MS = [1000, 60_000]; // between tries: the first, and the longest
 
-/**
- * Events: `open` (the greeting came), `cut` (`retryAt` says when it is tried again),
- * `packet` (detail: an event of the protocol).
- */
+/** Events: `open`, `cut` (tried again at `retryAt`), `packet` (detail: an event of the protocol). */
 export class Connection extends EventTarget {
 	#socket = null;
 	#waiting = new Map(); // label -> {command, resolve, reject}
@@ -32,15 +28,13 @@ export class Connection extends EventTarget {
 	#timer = null;
 	#heart = null;
 	isOpen = false;
-	/** Milliseconds since 1970 of the next try, while there is no connection. */
-	retryAt = 0;
+	retryAt = 0; // ms since 1970
 
 	constructor(url) {
 		super();
 		this.url = url;
 	}
 
-	/** Connects, now, unless it is or does already. */
 	connect() {
 		if (this.#socket) return;
 		clearTimeout(this.#timer);
@@ -64,7 +58,6 @@ export class Connection extends EventTarget {
 		socket.onclose = () => this.#drop(socket);
 	}
 
-	/** Ends it for good. */
 	close() {
 		const socket = this.#socket;
 		this.#forget();
@@ -72,7 +65,7 @@ export class Connection extends EventTarget {
 		socket?.close();
 	}
 
-	/** Resolves with the response; rejects with a Refusal or Disconnected. */
+	/** Rejects with a Refusal or Disconnected. */
 	request(command, fields = {}) {
 		return new Promise((resolve, reject) => {
 			if (!this.isOpen) return reject(new Disconnected());

@@ -2,7 +2,6 @@
 
 const PREFIX = 'aster.';
 
-/** What was kept under this name, or `fallback`. */
 export const load = (name, fallback) => {
 	try {
 		return JSON.parse(localStorage.getItem(PREFIX + name)) ?? fallback;
@@ -21,10 +20,8 @@ export const store = (name, value) => {
 	}
 };
 
-/** The values of all names that begin so. */
 export const loadAll = (start) => names(start).map((name) => load(name, null)).filter((value) => value !== null);
 
-/** Forgets everything about one server. */
 export const forget = (address) => {
 	for (const kind of ['session', 'drafts', 'channel', 'empty']) store(`${kind}.${address}`, null);
 	for (const name of names(`outbox.${address}.`)) store(name, null);
