@@ -2,7 +2,7 @@
 
 import { Community } from './community.js';
 import { load, store } from './storage.js';
-import { t, useLanguage } from './text.js';
+import { useLanguage } from './text.js';
 
 const homeAddress = () => (location.port ? location.host : `${location.hostname}:443`);
 const addressOf = ({ ip, port }) => (ip.includes(':') && !ip.startsWith('[') ? `[${ip}]:${port}` : `${ip}:${port}`);
@@ -173,7 +173,6 @@ export class App extends EventTarget {
 		const totals = this.communities.map((community) => community.unreadTotal());
 		const mentions = totals.reduce((sum, total) => sum + total.mentions, 0);
 		const mark = mentions ? `(${mentions}) ` : totals.some(({ count }) => count) ? '• ' : '';
-		const { channel, name } = this.current;
-		return `${mark}${channel ? `#${channel.name} · ` : ''}${name || t('servers')}`;
+		return `${mark}${this.current.name}`;
 	}
 }

@@ -5,7 +5,6 @@ import { Outbox } from './outbox.js';
 import { comesTo } from './permissions.js';
 import { Connection, Disconnected, Refusal } from './protocol.js';
 import { forget, load, store } from './storage.js';
-import { t } from './text.js';
 
 const WORD = /[\p{L}\p{N}_]/u;
 const NAME_LENGTH_MAX = 64; // 32 characters
@@ -27,7 +26,7 @@ const KEPT = {
 		new Map(Object.entries(reads).map(([channel, [, count]]) => [Number(channel), { count, mentions: 0 }]))],
 };
 const FOR_STRANGERS = ['get_name', 'get_icon'];
-const FOR_MEMBERS = Object.keys(KEPT).slice(FOR_STRANGERS.length);
+const FOR_MEMBERS = Object.keys(KEPT).filter((command) => !FOR_STRANGERS.includes(command));
 
 export class Community extends Connection {
 	#home;
@@ -40,7 +39,6 @@ export class Community extends Connection {
 	/** Whether a session ended without being asked to. */
 	wasThrownOut = false;
 	icon = null;
-	maxMessageBytes = 16384; // unless configured otherwise; the server has the last word
 
 	/** `address`: 'host:port'; `home`: the Community for whose member a session here is kept. */
 	constructor(address, home = null) {
@@ -79,7 +77,7 @@ export class Community extends Connection {
 	}
 
 	/** Whether there is an account here, as far as this browser knows. */
-	get isKnown() {
+	get hasAccount() {
 		return this.#load('member', null) !== null;
 	}
 
@@ -155,7 +153,7 @@ export class Community extends Connection {
 	/** Reaches the server for its name and icon; rejects with Disconnected. */
 	async reach() {
 		await new Promise((resolve) => {
-			if (this.isOpen) return resolve();
+			if (this.isOpen) resolve();
 			for (const name of ['open', 'cut']) this.addEventListener(name, resolve, { once: true });
 			this.connect();
 		});
@@ -166,17 +164,8 @@ export class Community extends Connection {
 		await this.#introduce();
 	}
 
-	/** `fields`: uname and passwd. */
-	login(fields) {
-		return this.#begin('login', fields);
-	}
-
-	/** `fields`: uname, passwd, and invite or null. */
-	register(fields) {
-		return this.#begin('register', fields);
-	}
-
-	async #begin(command, fields) {
+	/** `command`: login or register. */
+	async begin(command, fields) {
 		await this.reach();
 		const { uuid } = await this.request(command, fields);
 		// On a server without sessions it lasts until the next reload.
@@ -240,7 +229,7 @@ export class Community extends Connection {
 		if (command === 'content') this.#arrived(packet);
 		if (command === 'message_edited') this.logs.forEach((log) => log.edit(message, packet.new_content));
 		if (command === 'message_deleted') this.logs.forEach((log) => log.delete(message));
-		if (!KEPT[command]) return;
+		if (!Object.hasOwn(KEPT, command)) return;
 		this.tell(this.#keep(packet));
 		this.#review();
 		if (command === 'list_channels') this.#loadBase();
@@ -390,7 +379,7 @@ export class Community extends Connection {
 	}
 
 	member(uuid) {
-		return this.members.get(uuid) ?? { uuid, name: t('unknown_member'), pfp: null, group_uuid: 0, groups: [] };
+		return this.members.get(uuid) ?? { uuid, name: '?', pfp: null, group_uuid: 0, groups: [] };
 	}
 
 	/** The longest name that stands in a text from `at` on: its member, or undefined. */

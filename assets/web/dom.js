@@ -2,9 +2,11 @@
 
 import { refusalText, t } from './text.js';
 
+export * from './text.js';
+
 const NOTICE_MS = 5000;
 
-/** An element: `h('button.quiet', { onclick }, 'Save')`. The properties may be left out. A button that does something submits nothing. */
+/** `h('button.quiet', { onclick }, 'Save')`; the properties may be left out. A button that does something submits nothing. */
 export const h = (tag, props, ...children) => {
 	if (props?.constructor !== Object) return h(tag, {}, props, ...children);
 	const [name, ...classes] = tag.split('.');
@@ -23,11 +25,10 @@ export const h = (tag, props, ...children) => {
 	return element;
 };
 
-/** Puts these children in place of those that there were. */
 export const replace = (element, ...children) =>
 	element.replaceChildren(...children.flat(Infinity).filter((child) => ![null, undefined, false].includes(child)));
 
-/** Listens to several events, named with spaces between, until `signal` aborts. */
+/** `names` with spaces between; until `signal` aborts. */
 export const on = (target, names, listener, signal) => {
 	for (const name of names.split(' ')) target.addEventListener(name, listener, { signal });
 };
@@ -49,7 +50,6 @@ const ICONS = {
 	hash: 'M7 3L5 17m9-14l-2 14M3 7h14M3 13h14',
 };
 
-/** A small drawing that says nothing to a screen reader. */
 export const icon = (name) => {
 	const [svg, path] = ['svg', 'path'].map((tag) => document.createElementNS('http://www.w3.org/2000/svg', tag));
 	svg.setAttribute('viewBox', '0 0 20 20');
@@ -65,7 +65,6 @@ export const iconButton = (name, label, onclick, props) =>
 let ids = 0;
 export const freshId = () => `i${++ids}`;
 
-/** A label with its input and, below it, a hint. */
 export const field = (label, input, hint) => {
 	input.id ||= freshId();
 	const note = hint && h('p.hint', { id: freshId() }, hint);
@@ -92,7 +91,7 @@ export const openDialog = (title, content, { wide, onclose } = {}) => {
 	return { element, close };
 };
 
-/** Asks before something that cannot be undone. Resolves with whether it is meant. */
+/** Before what cannot be undone. Resolves with whether it is meant. */
 export const ask = (title, text, action) => new Promise((resolve) => {
 	const answer = (value) => {
 		resolve(value);
@@ -106,7 +105,7 @@ export const ask = (title, text, action) => new Promise((resolve) => {
 	], { onclose: () => resolve(false) });
 });
 
-/** A form that shows why it was refused. `onsubmit` gets the values by the inputs' names. */
+/** `onsubmit` gets the values by the inputs' names; why it was refused is shown. */
 export const form = (onsubmit, ...children) => {
 	const error = h('p.error', { role: 'alert' });
 	let isBusy = false;
@@ -129,7 +128,7 @@ export const form = (onsubmit, ...children) => {
 const live = h('div.visually-hidden', { 'aria-live': 'polite' });
 const notices = h('div.notices', { role: 'status' });
 
-/** The places where notices are shown and heard; they must be there before the first one. */
+/** They must be there before the first notice is. */
 export const mountNotices = () => document.body.append(live, notices);
 
 const tell = (place, text) => {
@@ -138,12 +137,11 @@ const tell = (place, text) => {
 	setTimeout(() => line.remove(), NOTICE_MS);
 };
 
-/** Says it to a screen reader alone. */
+/** To a screen reader alone. */
 export const announce = (text) => tell(live, text);
 
-/** Says it to everybody, for a few seconds. */
 export const say = (text) => {
-	// A modal dialog covers whatever is not inside it.
+	// A modal dialog covers what is not in it.
 	([...document.querySelectorAll('dialog[open]')].at(-1) ?? document.body).append(notices);
 	tell(notices, text);
 };

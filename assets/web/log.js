@@ -14,8 +14,8 @@ export class Log {
 	messages = []; // the oldest first, which has the lowest uuid
 	/** The channel's first message is there. */
 	complete = false;
-	/** A page of history is on its way. */
-	loading = false;
+	/** A page of history is on its way: its promise. */
+	loading = null;
 	/** There is a first page, and events keep it up to date. */
 	loaded = false;
 	/** Why it could not be loaded: a Refusal. */
@@ -53,10 +53,13 @@ export class Log {
 		if (this.loaded && !this.complete) await this.#load(this.messages, PAGE, Infinity, 0);
 	}
 
+	#load(...what) {
+		this.loading ??= this.#loadPages(...what);
+		return this.loading;
+	}
+
 	/** Pages before `messages`, one or as many as lead back to the uuid `until`. */
-	async #load(messages, num, until, unread) {
-		if (this.loading) return;
-		this.loading = true;
+	async #loadPages(messages, num, until, unread) {
 		this.failed = null;
 		this.#missed = [];
 		this.#tell('pending');
@@ -75,7 +78,7 @@ export class Log {
 		}
 		const missed = this.#missed;
 		this.#missed = null;
-		this.loading = false;
+		this.loading = null;
 		this.#tell('page');
 		for (const apply of missed) apply();
 	}

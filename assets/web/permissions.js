@@ -10,7 +10,6 @@ export const PERMISSIONS = [
 /** 0, 1, 2: inherit, allow, deny. */
 const settingAt = (bytes, index) => ((bytes?.[index >> 2] ?? 0) >> ((index & 3) * 2)) & 3;
 
-/** Three bytes to `{name: setting}`. */
 export const decode = (bytes) => Object.fromEntries(PERMISSIONS.map((name, index) => [name, settingAt(bytes, index)]));
 
 export const encode = (settings) => {

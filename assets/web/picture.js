@@ -1,14 +1,12 @@
 // Pictures: shown beside names, and cut to a square that the server takes.
 
-import { h } from './dom.js';
-import { t } from './text.js';
+import { h, t } from './dom.js';
 
 const BASE64_MAX = 40 * 1024; // of one picture (protocol section 3)
-const NOTHING = 'data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7';
 
-/** A member's picture. It says nothing to a screen reader: the name stands beside it. */
+/** It says nothing to a screen reader: the name stands beside it. */
 export const avatar = (app, { pfp }, size) =>
-	h('img.avatar', { src: app.current.pictureUrl(pfp) ?? NOTHING, alt: '', width: size, height: size });
+	h('img.avatar', { src: app.current.pictureUrl(pfp), alt: '', width: size, height: size });
 
 /** Resolves with the base64 of a PNG: the middle square of the picture in `file`, as large as the server takes it. */
 export const pictureFromFile = async (file, edge = 256) => {

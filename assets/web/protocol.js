@@ -81,14 +81,18 @@ export class Connection extends EventTarget {
 
 	/** The network may have changed: tries at once, or sees whether anybody is there. */
 	nudge() {
-		if (!this.isOpen) return this.connect();
-		this.request('ping').catch(() => {}); // a browser has no other
+		if (this.isOpen) this.#probe();
+		else this.connect();
+	}
+
+	#probe() {
+		this.request('ping').catch(() => {}); // a browser sends none of WebSocket's own
 		this.#after(ANSWER_MS_MAX, () => this.#drop());
 	}
 
 	#receive(packet) {
 		if (!this.isOpen && (packet.command !== 'API_version' || packet.version[0] !== VERSION)) return this.#drop();
-		this.#after(SILENCE_MS_MAX, () => this.nudge());
+		this.#after(SILENCE_MS_MAX, () => this.#probe());
 		const asked = this.#waiting.get(packet.label);
 		this.#waiting.delete(packet.label);
 		if (!this.isOpen) {

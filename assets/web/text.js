@@ -10,7 +10,6 @@ const SECONDS_MAX = 8.64e12; // past this no calendar goes, though a ban may
 let texts = en;
 let locale = 'en';
 
-/** The first of the browser's languages that there is. */
 export const useLanguage = () => {
 	locale = navigator.languages.find((tag) => tag.slice(0, 2) in LANGUAGES) ?? 'en';
 	const language = locale.slice(0, 2);
@@ -18,18 +17,17 @@ export const useLanguage = () => {
 	document.documentElement.lang = language;
 };
 
-/** The text of this key; `{name}` in it becomes `values.name`, and `values.n` chooses the plural. */
+/** `{name}` in a text becomes `values.name`, and `values.n` chooses the plural. */
 export const t = (key, values = {}) => {
 	const text = texts[`${key}_${values.n === 1 ? 'one' : 'other'}`] ?? texts[key];
 	if (text === undefined) throw new Error(`no text ${key}`);
 	return text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 };
 
-/** Why something did not happen, in words. `kind` knows better words for some statuses. */
 export const refusalText = (problem, kind) => {
 	if (problem.name === 'Disconnected') return t('notice_offline');
 	if (!(problem instanceof Refusal)) return problem.message;
-	return texts[`${kind}_${problem.status}`] ?? t(`notice_${problem.status}`);
+	return texts[`${kind}_${problem.status}`] ?? texts[`notice_${problem.status}`] ?? t('notice_500');
 };
 
 const format = (seconds, options) => new Intl.DateTimeFormat(locale, options).format(Math.min(seconds, SECONDS_MAX) * 1000);

@@ -114,7 +114,7 @@ for (const [size, options] of Object.entries({ wide: WIDE, narrow: NARROW })) {
       await page.getByRole('button', { name: 'Settings of #tea' }).click();
       await dialog().getByText('What it comes to for each member').click();
       await inDialog('channel');
-      await dialog().getByRole('button', { name: 'Delete channel' }).click();
+      await dialog().getByRole('button', { name: 'Delete', exact: true }).click();
       await inDialog('asking');
       await close();
       await close();

@@ -76,12 +76,12 @@ story(`${COUNT} messages up to the first one and down again`, async (stage) => {
   await ann.ask('edit', { message: one.uuid, new_content: 'entry 1 is long\n'.repeat(20) });
   await ann.ask('delete', { message: two.uuid });
   await ann.send(general, 'entry 2000, just now');
-  await page.getByRole('button', { name: /1 new message/ }).waitFor();
+  await page.getByRole('button', { name: /New messages: 1/ }).waitFor();
   const [uuidThen, topThen] = await place();
   assert.equal(uuidThen, uuid);
   assert.ok(Math.abs(topThen - top) <= JUMP_PX_MAX, `moved by ${topThen - top} px`);
 
-  await page.getByRole('button', { name: /1 new message/ }).click();
+  await page.getByRole('button', { name: /New messages: 1/ }).click();
   await row(page, 'entry 2000, just now').waitFor();
   await until('the newest is in view', async () => (await page.evaluate(() => {
     const scroller = document.querySelector('.scroller');
@@ -99,7 +99,7 @@ story('a reply leads to what it answers, far back', async (stage) => {
   const first = (await ann.history(general))[3].uuid;
   await ann.send(general, 'an answer, late', { reply: first });
   const page = await stage.pageOf(owner);
-  await row(page, 'an answer, late').getByRole('button').filter({ hasText: 'further back' }).click();
+  await row(page, 'an answer, late').getByRole('button').filter({ hasText: 'Further back' }).click();
   const target = rows(page).filter({ hasText: 'entry 3' }).first();
   await until('it has the focus, in view', () => target.evaluate((element) => {
     const { top, bottom } = element.getBoundingClientRect();

@@ -26,7 +26,7 @@ story('the owner makes a private channel, and only who is let in sees it', async
   const annPage = await stage.pageOf(ann);
   await page.getByRole('button', { name: 'New channel' }).click();
   await dialog(page).getByLabel('Name', { exact: true }).fill('back room');
-  await dialog(page).getByLabel('Private: only those allowed below see it').check();
+  await dialog(page).getByLabel('Private: only for those allowed below').check();
   await dialog(page).getByLabel('Search').fill('ann');
   await choose(dialog(page), 'See channels', 'Ann', 'Allow');
   await dialog(page).getByLabel('Search').fill('');
@@ -78,11 +78,11 @@ story('channels are renamed, moved and deleted', async (stage) => {
   const coffee = await settings('coffee');
   await owner.ask('update_channel', { uuid: (await owner.channel('coffee')).uuid, name: 'cocoa' });
   await until('the dialog follows', async () => await coffee.getByLabel('Name', { exact: true }).inputValue() === 'cocoa');
-  await coffee.getByRole('button', { name: 'Delete channel' }).click();
+  await coffee.getByRole('button', { name: 'Delete', exact: true }).click();
   await dialog(page).getByRole('button', { name: 'Delete', exact: true }).click();
   await nav(page).getByRole('button', { name: /^cocoa/ }).waitFor({ state: 'detached' });
   const general = await settings('general');
-  await general.getByRole('button', { name: 'Delete channel' }).click();
+  await general.getByRole('button', { name: 'Delete', exact: true }).click();
   await dialog(page).getByRole('button', { name: 'Delete', exact: true }).click();
   await page.getByText('The last channel cannot be deleted.').waitFor();
 });

@@ -57,7 +57,7 @@ story('by invite: the code is asked for, and a link brings it along', async (sta
   await page.getByLabel('Name').fill('Ann');
   await page.getByLabel('Password').fill('Ann');
   await page.getByRole('button', { name: 'Create account', exact: true }).click();
-  await page.getByRole('alert').getByText('This server lets people in by invite only').waitFor();
+  await page.getByRole('alert').getByText('By invite only').waitFor();
   await page.getByLabel('Invite code').fill(code);
   await page.getByRole('button', { name: 'Create account', exact: true }).click();
   await ready(page);

@@ -63,7 +63,7 @@ story('edited, deleted, replied to: the other sees it at once', async (stage) =>
   await act(annPage, 'The kettle', 'Delete');
   await confirm(annPage, 'Delete');
   await until('it is gone', async () => await rows(benPage).count() === 1);
-  await row(annPage, 'what of it?').getByText('A message that is further back, or deleted').waitFor();
+  await row(annPage, 'what of it?').getByText('Further back, or deleted').waitFor();
   // Arrow up in an empty composer edits one's own last message; Esc gives it up.
   await composer(benPage).press('ArrowUp');
   await until('it is there to be edited', async () => await composer(benPage).inputValue() === 'what of it?');
@@ -177,7 +177,7 @@ story('Markdown, mentions, emoji, spoilers, and pictures that wait for a click',
   // What is too long does not leave.
   await composer(page).fill('a'.repeat(16_385));
   await composer(page).press('Enter');
-  await page.getByRole('status').getByText('This is longer than the server takes.').first().waitFor();
+  await page.getByRole('status').getByText('The server did not take this: too long').first().waitFor();
   await composer(page).fill('a'.repeat(16_384));
   await composer(page).press('Enter');
   await until('it is sent', async () => (await owner.history((await owner.channels())[0].uuid)).some(({ content }) => content.length === 16_384));

@@ -1,7 +1,6 @@
 // What those with rights did: the server's audit list, newest first.
 
-import { h } from '../dom.js';
-import { dateTime, t } from '../text.js';
+import { dateTime, h, t } from '../dom.js';
 import { act, attempt } from './permissions.js';
 
 const PAGE = 50;

@@ -1,7 +1,6 @@
 // The channels of the server that is shown, with what is unread in each.
 
-import { h, icon, iconButton, replace } from '../dom.js';
-import { t } from '../text.js';
+import { h, icon, iconButton, replace, t } from '../dom.js';
 import { openChannelSettings } from './manage_channel.js';
 import { drawOn } from './permissions.js';
 
@@ -31,7 +30,6 @@ const channelItem = (app, channel) => {
 			&& iconButton('settings', t('channel_settings', channel), () => openChannelSettings(app, channel), { id: `settings.${uuid}` }));
 };
 
-/** A mention counts more than anything else unread. */
 export const mark = (count, mentions) => {
 	if (!count) return null;
 	const n = mentions || count;

@@ -1,15 +1,14 @@
 // What is offered while a name is written: members after `@`, emoji after `:`.
 
-import { freshId, h, replace } from '../dom.js';
+import { freshId, h, replace, t } from '../dom.js';
 import { avatar } from '../picture.js';
-import { t } from '../text.js';
 import { emoji } from './rich.js';
 
 const OFFERED_MAX = 8;
 
 /** `handle(key)` is given each key first, and says whether it took it. */
 export const completion = (app, input) => {
-	const list = h('ul.list.completion', { id: freshId(), role: 'listbox', 'aria-label': t('suggestions') });
+	const list = h('ul.list.completion', { id: freshId(), role: 'listbox', 'aria-label': t('mention') });
 	let offers = [];
 	let chosen = 0;
 	const show = (found, index = 0) => {

@@ -1,9 +1,9 @@
 // Writing: a draft for each channel, replies and edits.
 
-import { h, iconButton, on, replace, say } from '../dom.js';
-import { refusalText, t } from '../text.js';
+import { h, iconButton, on, refusalText, replace, say, t } from '../dom.js';
 import { completion } from './completion.js';
 
+const BYTES_MAX = 16_384; // unless configured otherwise
 const IME_KEY = 229; // what browsers say for a key that an input method takes
 
 export const composerView = (app, signal) => {
@@ -30,7 +30,7 @@ export const composerView = (app, signal) => {
 		const text = input.value;
 		const { reply, edit } = app.composing;
 		if (!text.trim()) return;
-		if (new TextEncoder().encode(text).length > app.current.maxMessageBytes) throw new Error(t('too_long'));
+		if (new Blob([text]).size > BYTES_MAX) throw new Error(t('notice_400'));
 		if (edit) {
 			await app.current.edit(edit, text);
 		} else {
@@ -66,7 +66,7 @@ export const composerView = (app, signal) => {
 		about.hidden = !message;
 		if (!message) return;
 		const { name } = app.current.member(message.author_uuid);
-		replace(about, h('span.name', edit ? t('editing') : t('replying', { name, text: message.content.slice(0, 80) })),
+		replace(about, h('span.name', edit ? t('edit') : t('replying', { name, text: message.content.slice(0, 80) })),
 			iconButton('close', t('cancel'), () => app.compose({})));
 	};
 

@@ -1,7 +1,6 @@
 // Logging in and registering, at the home server or at another one.
 
-import { field, form, h, on, replace } from '../dom.js';
-import { refusalText, t } from '../text.js';
+import { field, form, h, on, refusalText, replace, t } from '../dom.js';
 
 /** The form to log in or to register, and a way to the other. `ondone` is called once logged in. */
 export const accountForm = (community, ondone, name = '') => {
@@ -10,11 +9,11 @@ export const accountForm = (community, ondone, name = '') => {
 		const command = isNew ? 'register' : 'login';
 		// Only once the server asked for it, or a link brought it.
 		const given = new URLSearchParams(location.hash.slice(1)).get('invite') ?? '';
-		const invite = field(t('invite'), h('input', { name: 'invite', value: given, autocomplete: 'off' }), t('invite_hint'));
+		const invite = field(t('invite'), h('input', { name: 'invite', value: given, autocomplete: 'off' }));
 		invite.hidden = !given;
 		replace(element, form(async ({ uname, passwd, invite: code }) => {
 			try {
-				await community[command]({ uname, passwd, invite: code?.trim() || undefined });
+				await community.begin(command, { uname, passwd, invite: code?.trim() || undefined });
 			} catch (problem) {
 				if (problem.status === 403) invite.hidden = false;
 				throw new Error(refusalText(problem, command));
@@ -28,11 +27,10 @@ export const accountForm = (community, ondone, name = '') => {
 		h('button.primary', t(isNew ? 'register' : 'log_in'))),
 		h('button.quiet', { onclick: () => show(!isNew) }, t(isNew ? 'to_log_in' : 'to_register')));
 	};
-	show(!community.isKnown);
+	show(!community.hasAccount);
 	return element;
 };
 
-/** The page of a server that asks who one is. */
 export const loginView = (app, signal) => {
 	const { current } = app;
 	const name = h('h1', current.name);

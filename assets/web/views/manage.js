@@ -1,7 +1,6 @@
 // The dialog for those who look after a server: a tab for each thing that one may do.
 
-import { h, on, openDialog, replace, say } from '../dom.js';
-import { t } from '../text.js';
+import { h, on, openDialog, replace, say, t } from '../dom.js';
 import { auditPanel } from './audit.js';
 import { bansPanel } from './manage_bans.js';
 import { groupsPanel } from './manage_groups.js';
@@ -31,7 +30,6 @@ export const openManage = (app) => {
 		const offered = tabs.filter((tab) => !tab.hidden);
 		if (offered.some((tab) => tab.value === shown)) return;
 		if (offered.length) return show(offered[0].value);
-		// What was opened from here, too.
 		document.querySelectorAll('dialog').forEach((dialog) => dialog.close());
 		say(t('notice_403'));
 	};

@@ -1,7 +1,6 @@
 // Who is banned, why and until when. One bans from a member's profile.
 
-import { h, iconButton, replace } from '../dom.js';
-import { dateTime, t } from '../text.js';
+import { dateTime, h, iconButton, replace, t } from '../dom.js';
 import { act, attempt } from './permissions.js';
 
 export const bansPanel = (community) => {

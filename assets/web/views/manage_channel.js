@@ -1,8 +1,7 @@
 // A channel's name, place and overrides, with what they come to.
 
-import { field, form, h, openDialog, replace, say } from '../dom.js';
+import { field, form, h, openDialog, replace, say, t } from '../dom.js';
 import { comesTo, decode } from '../permissions.js';
-import { t } from '../text.js';
 import { act, drawOn, erase, isFound, movers, nameInput, overlay, permissionTable, rankOf, searchInput } from './permissions.js';
 
 /** The others hold server-wide, whatever a channel says of them. */
@@ -17,13 +16,11 @@ const subjectsOf = ({ groups, members }) => [
 	...[...members.values()].map((member) => [`user:${member.uuid}`, member]),
 ];
 
-/** `channel`: null makes a new one. */
 export const openChannelSettings = (app, channel) => {
 	const community = app.current;
 	const stop = new AbortController();
 	const edits = {};
 	const now = () => (channel ? community.findChannel(channel.uuid) : { name: '', permissions: {} });
-	/** To be saved. */
 	const overrides = () => {
 		const { permissions } = now();
 		const changed = Object.keys({ ...permissions, ...edits }).map((key) => [key, overlay(permissions[key], edits[key])]);
@@ -56,7 +53,7 @@ export const openChannelSettings = (app, channel) => {
 	const dialog = openDialog(channel ? t('channel_settings', channel) : t('new_channel'), form(save,
 		field(t('name'), nameField), place, h('label.row', toggle, t('private_channel')),
 		h('h3', t('comes_to')), field(t('search'), search), table,
-		h('div.row.end.actions', channel && h('button.danger', { onclick: remove }, t('delete_channel')), h('button.primary', t('save')))),
+		h('div.row.end.actions', channel && h('button.danger', { onclick: remove }, t('delete')), h('button.primary', t('save')))),
 	{ wide: true, onclose: () => stop.abort() });
 	const draw = drawOn(community, 'channels groups members state', () => {
 		if (!now() || community.state === 'stranger' || !community.can('modify_channels', channel?.uuid)) {

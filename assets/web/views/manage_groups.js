@@ -1,8 +1,7 @@
 // Groups, what each allows, and the base, which everybody has.
 
-import { field, form, h, iconButton, openDialog, replace, say } from '../dom.js';
+import { field, form, h, iconButton, openDialog, replace, say, t } from '../dom.js';
 import { PERMISSIONS } from '../permissions.js';
-import { t } from '../text.js';
 import { swatch } from './members.js';
 import { act, drawOn, erase, movers, nameInput, overlay, permissionTable } from './permissions.js';
 
@@ -37,7 +36,6 @@ const groupItem = (community, group) => {
 		iconButton('settings', `${t('edit')}: ${group.name}`, () => openGroup(community, group, colour), { id: `group.${group.uuid}` }));
 };
 
-/** `group`: null makes a new one, of the lowest rank. */
 const openGroup = (community, group, shown) => {
 	const save = async ({ name, colour: hex }) => {
 		const colour = parseInt(hex.slice(1), 16);
@@ -49,5 +47,5 @@ const openGroup = (community, group, shown) => {
 	const dialog = openDialog(group?.name ?? t('new_group'), form(save,
 		field(t('name'), nameInput({ value: group?.name })),
 		field(t('colour'), h('input', { type: 'color', name: 'colour', value: shown })),
-		h('div.row.end', group && h('button.danger', { onclick: remove }, t('delete_group')), h('button.primary', t('save')))));
+		h('div.row.end', group && h('button.danger', { onclick: remove }, t('delete')), h('button.primary', t('save')))));
 };

@@ -1,8 +1,7 @@
 // What a server looks like: its name, its picture, its emoji.
 
-import { field, form, h, iconButton, replace, say } from '../dom.js';
+import { field, form, h, iconButton, replace, say, t } from '../dom.js';
 import { pictureFromFile } from '../picture.js';
-import { t } from '../text.js';
 import { act, drawOn, erase, isFound, nameInput, searchInput } from './permissions.js';
 import { emoji } from './rich.js';
 
@@ -26,7 +25,7 @@ export const serverPanel = (community, signal) => {
 	return [
 		saving('set_name', 0, field(t('name'), nameField)),
 		saving('set_icon', ICON_EDGE, h('h3', t('icon')), picture, file()),
-		saving('create_emoji', EMOJI_EDGE, h('h3', t('new_emoji')), field(t('name'), nameInput(), t('emoji_hint')), file()),
+		saving('create_emoji', EMOJI_EDGE, h('h3', t('new_emoji')), field(t('name'), nameInput()), file()),
 		emojiList(community, signal)];
 };
 

@@ -1,8 +1,7 @@
 // Who is here: those who are online by group, then the others.
 
-import { h, on, replace } from '../dom.js';
+import { h, on, replace, t } from '../dom.js';
 import { avatar } from '../picture.js';
-import { t } from '../text.js';
 import { drawOn } from './permissions.js';
 import { openProfile } from './profile.js';
 
@@ -10,7 +9,7 @@ const ROWS = 100; // of a section; the search finds the others
 const AWAY = -1; // in place of the group; 0 is none
 
 export const membersView = (app, signal) => {
-	const search = h('input', { type: 'search', placeholder: t('search_members'), oninput: () => draw() });
+	const search = h('input', { type: 'search', placeholder: t('search'), oninput: () => draw() });
 	const list = h('div');
 	const draw = drawOn(app, 'groups', () => {
 		const { groups, members, online } = app.current;
@@ -21,7 +20,7 @@ export const membersView = (app, signal) => {
 		replace(list, [...groups, { uuid: 0, name: t('online') }, { uuid: AWAY, name: t('offline') }]
 			.map((group) => section(app, group, byPlace.get(group.uuid))));
 	}, signal);
-	// Many come at once when a server is back.
+	// Many come at once after a restart.
 	let frame = null;
 	on(app, 'members online', () => {
 		cancelAnimationFrame(frame);
@@ -39,7 +38,6 @@ const personItem = (app, member, isOnline) => h('li', h('button.quiet.person', {
 	id: `person.${member.uuid}`, class: isOnline ? '' : 'offline', onclick: () => openProfile(app, member.uuid),
 }, avatar(app, member, 32), isOnline && h('span.presence.here'), h('bdi.name', member.name)));
 
-/** A group's colour, beside its name. */
 export const swatch = (colour) => {
 	const dot = h('span.dot');
 	dot.style.setProperty('background-color', colour);

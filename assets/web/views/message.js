@@ -1,8 +1,8 @@
 // One message as a row of the list, and what can be done to it.
 
-import { ask, h, icon, say } from '../dom.js';
+import { ask, dateTime, day, h, icon, refusalText, say, t, time } from '../dom.js';
 import { avatar } from '../picture.js';
-import { dateTime, day, refusalText, t, time } from '../text.js';
+import { Refusal } from '../protocol.js';
 import { openProfile } from './profile.js';
 import { rich } from './rich.js';
 
@@ -48,7 +48,7 @@ export const describe = (app, log, message, before, jump) => {
 
 const delivery = (outbox, { nonce, state, status }) => {
 	if (state !== 'refused') return h('span.hint', t(state === 'waiting' ? 'waiting' : 'sending'));
-	const why = status ? t(`notice_${status}`) : t('not_sent_in_time');
+	const why = status ? refusalText(new Refusal('send', status)) : t('not_sent_in_time');
 	return h('div.row', h('span.error', t('not_sent', { why })),
 		h('button', { onclick: () => outbox.retry(nonce) }, t('retry')),
 		h('button.quiet', { onclick: () => outbox.discard(nonce) }, t('discard')));
@@ -59,7 +59,7 @@ export const actions = (app, { uuid, author_uuid: author, channel_uuid: channel,
 	const { current } = app;
 	const isMine = author === current.me;
 	const remove = async () => {
-		if (!await ask(t('delete_message'), content.slice(0, 200), t('delete'), { danger: true })) return;
+		if (!await ask(t('delete_message'), content.slice(0, 200), t('delete'))) return;
 		current.delete(uuid).catch((problem) => say(refusalText(problem)));
 	};
 	return [

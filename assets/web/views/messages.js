@@ -1,13 +1,11 @@
 // The messages of a channel: drawn are those around what is in view.
 
-import { announce, h, iconButton, on } from '../dom.js';
-import { refusalText, t } from '../text.js';
+import { announce, h, iconButton, on, refusalText, t } from '../dom.js';
 import { actions, describe } from './message.js';
 
 const ROWS = 120; // on each side of the anchor
 const NEAR_PX = 1200;
 const BOTTOM_PX = 40;
-const JUMP_PAGES_MAX = 50;
 
 export const messagesView = (app, signal) => {
 	const list = h('ol.list', { 'aria-label': t('messages') });
@@ -43,7 +41,6 @@ export const messagesView = (app, signal) => {
 			announce(`${app.current.member(message.author_uuid).name}: ${message.content.slice(0, 300)}`);
 			if (!isStuck) news++;
 		}
-		// One's own is looked for at the end.
 		if (kind === 'pending' && findLog()?.pending.some((entry) => entry.state === 'sending')) isStuck = true;
 		plan();
 	};
@@ -62,7 +59,6 @@ export const messagesView = (app, signal) => {
 		retry.hidden = !failed;
 		draw();
 		look();
-		// After what there is was painted.
 		requestAnimationFrame(() => setTimeout(fill));
 	};
 
@@ -139,8 +135,7 @@ export const messagesView = (app, signal) => {
 
 	const jump = async (uuid) => {
 		const log = findLog();
-		const isSought = () => !log.find(uuid) && !log.complete && !log.failed;
-		for (let pages = 0; pages < JUMP_PAGES_MAX && isSought(); pages++) await log.loadOlder();
+		while (log.loaded && !log.find(uuid) && !log.complete && !log.failed && log === findLog()) await log.loadOlder();
 		if (log !== findLog() || !log.find(uuid)) return;
 		isStuck = false;
 		anchor = { key: uuid, bottom: scroller.clientHeight / 3 };

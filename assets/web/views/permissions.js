@@ -1,13 +1,12 @@
 // The table of deny, inherit and allow, and what dialogs share.
 
-import { ask, h, iconButton, on, say } from '../dom.js';
+import { ask, h, iconButton, on, refusalText, say, t } from '../dom.js';
 import { decode, encode } from '../permissions.js';
-import { refusalText, t } from '../text.js';
 
 const SETTINGS = ['inherit', 'allow', 'deny'];
 const SIGNS = { allow: ' ✓', deny: ' ✕' };
 
-/** `subjects`: [{key, name, permissions: bytes, all: what they come to, or nothing}], a row each. */
+/** `subjects`: {key, name, permissions: bytes, all: what they come to, or nothing}, a row each. */
 export const permissionTable = (names, subjects, onchange) => h('table',
 	h('thead', h('tr', h('td'), names.map((name) => h('th', { scope: 'col' }, t(`may_${name}`))))),
 	h('tbody', subjects.map((subject) => h('tr', h('th', { scope: 'row' }, h('bdi', subject.name)),
@@ -23,10 +22,9 @@ const choice = ({ key, name: whose, permissions, all }, name, onchange) => {
 	}, [2, 0, 1].map((value) => h('option', { value, selected: value === chosen }, t(SETTINGS[value]), value === chosen && SIGNS[word]))));
 };
 
-/** What others change meanwhile is kept, but for what was chosen. */
 export const overlay = (bytes, settings) => encode({ ...decode(bytes), ...settings });
 
-/** The smallest position among a member's groups; beyond all without one. */
+/** Beyond all without a group. */
 export const rankOf = (community, uuid = community.me) =>
 	community.groups.find((group) => community.member(uuid).groups.includes(group.uuid))?.position ?? Infinity;
 
@@ -42,28 +40,24 @@ export const drawOn = (target, events, draw, signal) => {
 	return redraw;
 };
 
-/** As `community.request`, but a refusal is told in words that fit here. */
 export const act = (community, command, fields, kind = 'manage') => community.request(command, fields)
 	.catch((problem) => { throw new Error(refusalText(problem, kind)); });
 
-/** What hinders it is said. */
-export const attempt = (work) => work().catch((problem) => say(problem.message));
+export const attempt = (work) => work().catch((problem) => say(refusalText(problem)));
 
-/** Deletes once that is meant; resolves with whether it did. `command` names the texts as well. */
+/** Deletes once that is meant; resolves with whether it did. */
 export const erase = (community, command, fields, values) => attempt(async () =>
-	await ask(t(command), t(`${command}_text`, values), t('delete')) && act(community, command, fields, command));
+	await ask(t('delete'), t('delete_text', values), t('delete')) && act(community, command, fields, command));
 
-/** A name to be edited; what stands shows through as its `defaultValue` until it is. */
+/** What stands shows through as its `defaultValue` until it is edited. */
 export const nameInput = (props) => h('input', { name: 'name', maxlength: '32', autocomplete: 'off', ...props });
 
-/** Enter in it sends no form. */
 export const searchInput = (oninput) => h('input', {
 	type: 'search', autocomplete: 'off', oninput, onkeydown: (event) => event.key === 'Enter' && event.preventDefault(),
 });
 
 export const isFound = (search, name) => name.toLowerCase().includes(search.value.trim().toLowerCase());
 
-/** Two buttons that move one of `all` by one. */
 export const movers = (community, command, { uuid, name, position }, all) => [['up', -1], ['down', 1]].map(([way, by]) =>
 	iconButton(way, `${t(`move_${way}`)}: ${name}`, () => attempt(() => act(community, command, { uuid, position: position + by })),
 		{ id: `${way}.${uuid}`, disabled: !all[position + by] }));

@@ -1,8 +1,7 @@
 // One member: who they are, their groups, and what those with the rights do about them.
 
-import { field, form, h, openDialog, replace, say } from '../dom.js';
+import { field, form, h, openDialog, replace, say, t } from '../dom.js';
 import { avatar } from '../picture.js';
-import { t } from '../text.js';
 import { swatch } from './members.js';
 import { act, attempt, drawOn } from './permissions.js';
 
@@ -40,7 +39,7 @@ const moderation = (community, user) => {
 	};
 	return h('section', h('button.danger', { onclick: () => attempt(() => act(community, 'kick', { user })) }, t('kick')),
 		h('details', h('summary', t('ban')), form(ban,
-			field(t('reason'), h('input', { name: 'reason', maxlength: 300 }), t('reason_hint')),
+			field(t('reason'), h('input', { name: 'reason', maxlength: 300 })),
 			field(t('until'), h('input', { name: 'until', type: 'datetime-local' }), t('until_hint')),
 			h('button.danger', t('ban')))));
 };

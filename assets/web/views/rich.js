@@ -1,8 +1,7 @@
 // What Markdown means, as elements.
 
-import { h } from '../dom.js';
+import { h, t } from '../dom.js';
 import { isPicture, parse } from '../markdown.js';
-import { t } from '../text.js';
 import { openProfile } from './profile.js';
 
 const TAGS = { text: 'div.text', quote: 'blockquote', list: 'ul', item: 'li' };
@@ -52,6 +51,6 @@ export const emoji = (community, name) => {
 /** Another host learns of whoever looks: it is asked for nothing before they say so. */
 const picture = (community, url) => {
 	const { host } = new URL(url);
-	const image = () => anchor(url, h('img', { src: url, alt: t('picture_from', { host }) }));
+	const image = () => anchor(url, h('img', { src: url, alt: host }));
 	return host === community.address ? image() : covered('button', t('show_picture', { host }), image);
 };

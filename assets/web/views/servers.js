@@ -1,10 +1,9 @@
 // The servers at the side: each with its icon, its state and what is unread; adding and removing them.
 
-import { field, form, h, icon, iconButton, openDialog, replace } from '../dom.js';
-import { t } from '../text.js';
+import { ask, field, form, h, icon, iconButton, openDialog, replace, t } from '../dom.js';
 import { mark } from './channels.js';
 import { accountForm } from './login.js';
-import { drawOn } from './permissions.js';
+import { attempt, drawOn } from './permissions.js';
 
 const PORT = 2345;
 const STATES = { waiting: 'no_connection', stranger: 'needs_login' };
@@ -29,23 +28,17 @@ const serverItem = (app, community) => {
 			id: `server.${address}`, title: words, 'aria-current': isCurrent ? 'page' : null,
 			onclick: () => app.show(community),
 		}, face(community), h('span.visually-hidden', words), STATES[state] && icon('warning'), mark(count, mentions)),
-		isCurrent && !isHome && iconButton('close', `${t('remove_server')}: ${name}`, () => openRemove(app, community),
+		isCurrent && !isHome && iconButton('close', `${t('remove_server')}: ${name}`, () => attempt(() => remove(app, community)),
 			{ id: 'server.remove' }));
 };
 
-/** The icon, or the first letters of the name. */
 const face = (community) => {
 	const src = community.pictureUrl(community.icon);
 	return src ? h('img', { src, alt: '' }) : h('span.initials', { 'aria-hidden': 'true' }, [...community.name].slice(0, 2));
 };
 
-const openRemove = (app, community) => {
-	const remove = async () => {
-		await app.removeCommunity(community);
-		dialog.close();
-	};
-	const dialog = openDialog(t('remove_server'),
-		form(remove, h('p', t('remove_server_text', community)), h('button.danger', t('remove'))));
+const remove = async (app, community) => {
+	if (await ask(t('remove_server'), t('remove_server_text', community), t('remove'))) await app.removeCommunity(community);
 };
 
 /** A browser asks about a self-signed certificate only on a page of that server. */
@@ -54,7 +47,7 @@ export const certificateHint = ({ address }) => {
 	return h('p.hint', t('certificate_hint'), ' ', h('a', { href, target: '_blank', rel: 'noopener noreferrer' }, href));
 };
 
-/** `host`, `host:port`, or the URL of the server's page. Gives {host, port} or throws. */
+/** `host`, `host:port`, or the URL of the server's page. */
 const parseAddress = (text) => {
 	const bare = text.trim().replace(/^\w+:\/\//, '');
 	const url = URL.parse(`http://${bare}`); // "https:" would swallow a port of 443

@@ -1,8 +1,7 @@
 // What members choose: name, picture, password, sessions, and how this browser behaves.
 
-import { ask, field, form, h, openDialog, replace, say } from '../dom.js';
+import { ask, dateTime, field, form, h, openDialog, replace, say, t } from '../dom.js';
 import { pictureFromFile } from '../picture.js';
-import { dateTime, t } from '../text.js';
 import { act, attempt, nameInput } from './permissions.js';
 
 export const openSettings = (app) => {
@@ -66,7 +65,6 @@ const allowNotifications = async () => {
 	if (permission !== 'granted') say(t('notifications_denied'));
 };
 
-/** From the home server one leaves all; from another only that one. */
 const logOut = async (app, community, dialog) => {
 	const left = community.isHome ? app.communities : [community];
 	const n = left.flatMap(({ outbox }) => outbox.entries).filter(({ state }) => state !== 'sent').length;

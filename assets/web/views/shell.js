@@ -1,8 +1,7 @@
 // The page: servers, channels, messages and members beside each other, folded on narrow screens.
 
-import { announce, h, icon, iconButton, on, replace } from '../dom.js';
+import { announce, h, icon, iconButton, on, replace, t } from '../dom.js';
 import { avatar } from '../picture.js';
-import { t } from '../text.js';
 import { channelsView } from './channels.js';
 import { composerView } from './composer.js';
 import { loginView } from './login.js';
@@ -70,18 +69,17 @@ const memberViews = (app, signal) => {
 		membersView(app, signal)];
 };
 
-/** Says when there is no connection, and when it is tried again. */
 const banner = (app) => {
 	const text = h('span');
 	const element = h('div.banner', { hidden: true }, icon('warning'), text,
-		h('button.quiet', { onclick: () => app.nudge() }, t('reconnect_now')));
+		h('button.quiet', { onclick: () => app.nudge() }, t('retry')));
 	const draw = () => {
 		const { state, retryAt } = app.current;
 		const isCut = state === 'waiting';
-		if (isCut === element.hidden) announce(t(isCut ? 'reconnecting' : 'connected_again'));
+		if (isCut === element.hidden) announce(t(isCut ? 'notice_offline' : 'connected_again'));
 		element.hidden = !isCut;
 		const n = Math.ceil((retryAt - Date.now()) / 1000);
-		text.textContent = n > 0 ? t('reconnecting_in', { n }) : t('reconnecting');
+		text.textContent = n > 0 ? t('reconnecting_in', { n }) : t('connecting');
 	};
 	on(app, 'state community', draw);
 	setInterval(draw, 1000);
