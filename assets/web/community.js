@@ -32,7 +32,7 @@ export class Community extends Connection {
 	#home;
 	#emojiUrls = new Map();
 	#marked = new Map(); // channel uuid -> the newest message marked as read
-	#names; // name -> member
+	#names = new Map(); // name -> member
 	#shown = null; // the channel's uuid
 	/** 'connecting', 'waiting' for the next try, 'stranger' (needs a login), 'ready'. */
 	state = 'connecting';
