@@ -250,6 +250,7 @@ story('the keyboard alone suffices', async (stage) => {
   await keyboard.type('a reply');
   await keyboard.press('Enter');
   await row(page, 'a reply').getByRole('button', { name: /first/ }).first().waitFor();
+  await until('it is there, too', async () => rows(page).evaluateAll((all) => all.every(({ dataset }) => dataset.uuid)));
   await keyboard.press('ArrowUp');
   await until('the reply is being edited', async () => await composer(page).inputValue() === 'a reply');
   await keyboard.press('End');
