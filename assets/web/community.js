@@ -50,7 +50,13 @@ export class Community extends Connection {
 		this.#reset();
 		this.addEventListener('open', () => this.#opened());
 		this.addEventListener('cut', () => this.#cut());
-		this.addEventListener('packet', ({ detail }) => this.#heard(detail));
+		this.addEventListener('packet', ({ detail }) => {
+			try {
+				this.#heard(detail);
+			} catch {
+				this.fail();
+			}
+		});
 	}
 
 	#reset() {
@@ -120,8 +126,6 @@ export class Community extends Connection {
 		this.tell(name);
 	}
 
-	// Coming and going
-
 	async #opened() {
 		this.#introduce();
 		const { session } = this;
@@ -130,7 +134,8 @@ export class Community extends Connection {
 			const { uuid } = await this.request('login', { token: session.token });
 			await this.#enter(uuid);
 		} catch (problem) {
-			if (!(problem instanceof Refusal)) return; // cut: it is tried again
+			if (problem instanceof Disconnected) return; // it is tried again
+			if (!(problem instanceof Refusal)) return this.fail();
 			if (problem.status === 500) return setTimeout(() => this.#opened(), FAULT_MS);
 			// No good any more, unless another tab has put a newer one there.
 			if (this.session?.token === session.token) this.#store('session', null);
@@ -172,7 +177,10 @@ export class Community extends Connection {
 		await this.#ask('create_session', { name: browserName() }, ({ session, token }) =>
 			this.#store('session', { session, token, uuid, home: this.#homeMember }));
 		this.wasThrownOut = false;
-		await this.#enter(uuid);
+		await this.#enter(uuid).catch((problem) => {
+			if (!(problem instanceof Disconnected)) this.fail();
+			throw problem;
+		});
 	}
 
 	/** Ends the session here, and forgets what this browser keeps of the server. */
@@ -181,6 +189,11 @@ export class Community extends Connection {
 		this.outbox.close();
 		forget(this.address);
 		if (session) await this.#ask('delete_session', { session: session.session });
+		this.fail();
+	}
+
+	/** What it sent makes no sense, or it is left. */
+	fail() {
 		this.#reset();
 		this.close();
 	}
@@ -211,8 +224,6 @@ export class Community extends Connection {
 		this.#countUnread().catch(() => {}).finally(() => this.tell('unread')); // cut: the next login counts again
 		this.outbox.run();
 	}
-
-	// What is told
 
 	/** Gives the name it has here. */
 	#keep({ command, data, permissions, last_reads: reads }) {
@@ -254,8 +265,6 @@ export class Community extends Connection {
 		this.open((this.findChannel(this.#shown ?? this.#load('channel', null)) ?? this.channels[0])?.uuid ?? null);
 	}
 
-	// Channels and messages
-
 	/** The one that is shown, if any. */
 	get channel() {
 		return this.findChannel(this.#shown);
@@ -265,7 +274,6 @@ export class Community extends Connection {
 		return this.channels.find((channel) => channel.uuid === uuid) ?? null;
 	}
 
-	/** Shows a channel; null when there is none. */
 	open(uuid) {
 		const isOther = this.#shown !== uuid;
 		if (isOther) this.logs.get(this.#shown)?.trim();
@@ -325,8 +333,6 @@ export class Community extends Connection {
 		this.tell('arrived', { message, isMention });
 	}
 
-	// Reading
-
 	/**
 	 * Mentions among what is unread. The server counts only from a mark on: channels without one are read
 	 * as they are found, but for those that were seen empty, where what is there now came since.
@@ -368,8 +374,6 @@ export class Community extends Connection {
 		return { count: sum('count'), mentions: sum('mentions') };
 	}
 
-	// Who, and what they may
-
 	/** Whether I may; server-wide without a channel (its uuid, or the Channel). */
 	can(permission, channel) {
 		const mine = this.members.get(this.me);
@@ -398,15 +402,13 @@ export class Community extends Connection {
 	/** '#rrggbb' of the highest group, or null. */
 	colour(member) {
 		const group = this.groups.find(({ uuid }) => uuid === member.group_uuid);
-		return group ? `#${group.colour.toString(16).padStart(6, '0')}` : null;
+		return group ? `#${Number(group.colour).toString(16).padStart(6, '0')}` : null;
 	}
 
-	/** A URL for a picture from the wire; null for what is none. */
 	pictureUrl(base64) {
 		return base64 ? `data:image/png;base64,${base64}` : null;
 	}
 
-	/** Resolves with the URL of an emoji's picture, or null. */
 	emojiUrl(name) {
 		const uuid = this.emoji.get(name);
 		if (!this.#emojiUrls.has(uuid)) {

@@ -3,6 +3,7 @@
 import { ask, h, iconButton, on, refusalText, say, t } from '../dom.js';
 import { decode, encode } from '../permissions.js';
 
+const PRESS_MS = 50;
 const SETTINGS = ['inherit', 'allow', 'deny'];
 const SIGNS = { allow: ' ✓', deny: ' ✕' };
 
@@ -33,11 +34,16 @@ export const drawOn = (target, events, draw, signal) => {
 	const redraw = () => {
 		const { id } = document.activeElement;
 		draw();
-		if (id && document.activeElement.id !== id) document.getElementById(id)?.focus();
+		if (id && document.activeElement.id !== id) document.getElementById(id)?.focus({ preventScroll: true });
 	};
-	on(target, events, redraw, signal);
+	/** A button that is drawn anew while it is pressed is not clicked. */
+	const later = () => {
+		if (document.querySelector('button:active')) setTimeout(later, PRESS_MS);
+		else if (!signal?.aborted) redraw();
+	};
+	on(target, events, later, signal);
 	redraw();
-	return redraw;
+	return later;
 };
 
 export const act = (community, command, fields, kind = 'manage') => community.request(command, fields)

@@ -51,6 +51,6 @@ export const emoji = (community, name) => {
 /** Another host learns of whoever looks: it is asked for nothing before they say so. */
 const picture = (community, url) => {
 	const { host } = new URL(url);
-	const image = () => anchor(url, h('img', { src: url, alt: host }));
+	const image = () => anchor(url, h('img.shown', { src: url, alt: host }));
 	return host === community.address ? image() : covered('button', t('show_picture', { host }), image);
 };

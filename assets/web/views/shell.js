@@ -32,8 +32,12 @@ export const shellView = (app) => {
 		stop = new AbortController();
 		const { signal } = stop;
 		shell.classList.toggle('alone', !isMember);
-		replace(shell, hasRail && serversView(app, signal),
-			isMember ? memberViews(app, signal) : h('main', isStranger ? loginView(app, signal) : waiting(current)));
+		try {
+			replace(shell, hasRail && serversView(app, signal),
+				isMember ? memberViews(app, signal) : h('main', isStranger ? loginView(app, signal) : waiting(current)));
+		} catch {
+			return current.fail(); // which is told, and drawn
+		}
 		if (isStranger) shell.querySelector('main input').focus();
 	});
 	drawOn(app, 'pane', () => { shell.dataset.pane = app.pane; });
