@@ -34,6 +34,7 @@ export class App extends EventTarget {
 
 	start() {
 		this.home.connect();
+		history.replaceState(null, ''); // after a reload: channels
 		addEventListener('online', () => this.nudge());
 		document.addEventListener('visibilitychange', () => document.hidden || this.nudge());
 		addEventListener('popstate', ({ state }) => this.#setPane(state?.pane ?? 'channels'));
@@ -47,8 +48,6 @@ export class App extends EventTarget {
 		this.dispatchEvent(new CustomEvent(name, { detail }));
 	}
 
-	// Servers
-
 	show(community) {
 		if (this.current === community) return;
 		this.current = community;
@@ -56,7 +55,6 @@ export class App extends EventTarget {
 		this.tell('community');
 	}
 
-	/** Not in the list until it is kept. */
 	addCommunity(host, port) {
 		const address = addressOf({ ip: host, port });
 		return this.communities.find((community) => community.address === address) ?? this.#make(address);
