@@ -130,7 +130,8 @@ export class App extends EventTarget {
 
 	#notify(community, { message: { author_uuid: author, channel_uuid: channel, content }, isMention }) {
 		const { notifications } = this.settings;
-		const isSeen = document.hasFocus() && community === this.current && channel === community.channel?.uuid;
+		const isInView = community === this.current && channel === community.channel?.uuid;
+		const isSeen = isInView && document.hasFocus() && document.querySelector('.scroller').clientHeight;
 		if (isSeen || notifications === 'none' || (notifications === 'mentions' && !isMention)) return;
 		if (globalThis.Notification?.permission !== 'granted') return;
 		const title = `${community.member(author).name} (#${community.findChannel(channel)?.name ?? ''})`;

@@ -214,6 +214,7 @@ export class Community extends Connection {
 
 	/** Logged in: asks for all that there is, at once. */
 	async #enter(uuid) {
+		const isNew = this.#load('member', null) !== uuid;
 		this.#become(uuid);
 		const packets = await Promise.all(FOR_MEMBERS.map((command) => this.request(command)));
 		const names = packets.map((packet) => this.#keep(packet));
@@ -221,7 +222,7 @@ export class Community extends Connection {
 		for (const name of names) this.tell(name);
 		this.#set('state', 'ready');
 		this.#review();
-		this.#countUnread().catch(() => {}).finally(() => this.tell('unread')); // cut: the next login counts again
+		this.#countUnread(isNew).catch(() => {}).finally(() => this.tell('unread')); // cut: the next login counts again
 		this.outbox.run();
 	}
 
@@ -333,21 +334,16 @@ export class Community extends Connection {
 		this.tell('arrived', { message, isMention });
 	}
 
-	/**
-	 * Mentions among what is unread. The server counts only from a mark on: channels without one are read
-	 * as they are found, but for those that were seen empty, where what is there now came since.
-	 */
-	async #countUnread() {
+	/** Mentions among what is unread. Whoever is new in this browser has read what there is without a mark. */
+	async #countUnread(isNew) {
 		for (const { uuid: channel } of this.channels.filter((one) => this.can('read_messages', one))) {
 			const known = this.unread.get(channel);
 			if (known && !known.count) continue;
 			const { data } = await this.request('history', { channel, num: Math.min(known?.count ?? COUNTED, COUNTED) });
 			const others = data.filter(({ author_uuid: author }) => author !== this.me);
-			const empty = this.#load('empty', []);
 			const { count } = this.unread.get(channel) ?? { count: others.length };
 			const mentions = others.filter(({ content }) => this.isMention(content)).length;
-			if (!known && !others.length) this.#store('empty', [...new Set([...empty, channel])]);
-			else if (!known && !empty.includes(channel)) await this.request('mark_as_read', { message: others.at(-1).uuid });
+			if (!known && isNew && count) await this.request('mark_as_read', { message: others.at(-1).uuid });
 			else if (count) this.unread.set(channel, { count, mentions });
 		}
 	}

@@ -25,6 +25,6 @@ export const loadAll = (start) => names(start).map((name) => load(name, null)).f
 
 /** Forgets everything about one server. */
 export const forget = (address) => {
-	const kinds = ['session', 'drafts', 'channel', 'empty'].map((kind) => `${kind}.${address}`);
+	const kinds = ['session', 'drafts', 'channel'].map((kind) => `${kind}.${address}`);
 	for (const name of [...kinds, ...names(`outbox.${address}.`)]) store(name, null);
 };

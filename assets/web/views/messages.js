@@ -108,7 +108,7 @@ export const messagesView = (app, signal) => {
 	const look = () => {
 		down.hidden = isStuck;
 		down.textContent = news ? t('news', { n: news }) : t('to_newest');
-		if (isStuck && document.hasFocus()) app.current.markRead();
+		if (isStuck && scroller.clientHeight && document.hasFocus()) app.current.markRead();
 	};
 	const below = () => scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight;
 
@@ -174,7 +174,10 @@ export const messagesView = (app, signal) => {
 	on(window, 'focus', look, signal);
 	on(list, 'pointerover focusin', touch, signal);
 	on(list, 'keydown', press, signal);
-	const watch = new ResizeObserver(hold);
+	const watch = new ResizeObserver(() => {
+		hold();
+		look();
+	});
 	watch.observe(list);
 	watch.observe(scroller);
 	channelChanged();
