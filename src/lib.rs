@@ -16,6 +16,7 @@ pub mod log;
 mod password;
 pub mod pieces;
 pub mod protocol;
+mod queue;
 mod server;
 mod session;
 mod signals;

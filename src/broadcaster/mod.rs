@@ -21,14 +21,13 @@ use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
-
 use crate::access::Access;
 use crate::connection::Connection;
 use crate::error::Refusal;
 use crate::id::{ConnectionId, MemberId, SessionId};
 use crate::protocol::Topic;
 use crate::protocol::event::Topics;
+use crate::queue::{Receiver, Sender, bounded};
 use crate::store::Change;
 use crate::thread::spawn_essential;
 use crate::wire::Framing;

@@ -5,7 +5,7 @@ use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError};
+use crossbeam_channel::RecvTimeoutError;
 
 use crate::access::Access;
 use crate::broadcaster::deferred::{DEFERRED_BYTES_MIN, Deferred};
@@ -17,6 +17,7 @@ use crate::id::{ChannelId, ConnectionId, MemberId, now_s};
 use crate::log;
 use crate::protocol::event::{Audience, encode_channels, encode_groups, encode_online};
 use crate::protocol::{Event, Permission, Topic, User};
+use crate::queue::Receiver;
 use crate::store::{Change, Whose};
 
 /// How soon a client that did not take everything is tried again.
@@ -70,7 +71,7 @@ impl Roster {
     pub(super) fn run(&mut self, notices: &Receiver<Notice>) {
         loop {
             let first = match self.next_wake() {
-                None => notices.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                None => notices.recv(),
                 Some(time) => notices.recv_deadline(time),
             };
             let mut notice = match first {

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded};
+use crossbeam_channel::{RecvTimeoutError, TryRecvError};
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::access::Access;
@@ -31,6 +31,7 @@ use crate::error::Refusal;
 use crate::id::{draw_uuid, now_ms};
 use crate::log;
 use crate::protocol::Event;
+use crate::queue::{Receiver, Sender, bounded};
 use crate::store::access::{access_version, load_access};
 use crate::store::traces::Traces;
 use crate::store::{Change, Reader, Shared, Whose};
@@ -66,7 +67,7 @@ impl Writer {
         publish: impl Fn(Vec<Change>) + Send + 'static,
     ) -> std::io::Result<Self> {
         let (queue, orders) = bounded(QUEUE_JOBS_MAX);
-        let (ends, ended) = bounded(0);
+        let (ends, ended) = bounded(1);
         let (access, noticed) = (shared.access(), Noticed::default());
         let is_waiting = Arc::new(AtomicBool::new(false));
         let waits = Arc::clone(&is_waiting);

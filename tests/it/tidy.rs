@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// A file or folder imports only from those in rows above its own, and a folder's files from
 /// one another. The paragraphs of `architecture.md`, "Modules".
 const LAYERS: &[&[&str]] = &[
-    &["error", "log", "id", "files", "pieces", "stopping", "date"],
+    &["error", "log", "id", "files", "pieces", "stopping", "date", "queue"],
     &["thread", "protocol", "signals"],
     &["config"],
     &["access", "answers", "avatar"],
