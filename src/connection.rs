@@ -15,7 +15,6 @@
 //! Answers are not: a client that asks and does not read waits for itself; what waits for all of
 //! these together is bounded by `LargeAnswers`.
 
-use std::collections::VecDeque;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,13 +22,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg, sockopt};
+use rustix::net::sockopt;
 use rustls::{ServerConfig, ServerConnection};
 
 use crate::answers::{LargeAnswers, Making};
+use crate::backlog::{Backlog, Kind, Outgoing, Sent};
 use crate::error::Disconnect;
 use crate::id::MemberId;
-use crate::pieces::{PIECE_BYTES, Pieces};
+use crate::pieces::Pieces;
 
 /// Ciphertext read at once.
 const READ_BYTES: usize = 4096;
@@ -61,16 +61,6 @@ struct Tls {
     backlog: Backlog,
     /// The peer said close_notify: nothing more comes.
     peer_closed: bool,
-}
-
-/// What is left to do for a connection that was written to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use]
-pub(crate) enum Sent {
-    /// Nothing.
-    All,
-    /// Something waits; `Connection::flush` tries again.
-    Waiting,
 }
 
 impl Connection {
@@ -147,7 +137,7 @@ impl Connection {
     /// The client's thread. Writes an answer; what the kernel does not take waits.
     pub(crate) fn answer(&self, plaintext: &Pieces) -> Result<(), Disconnect> {
         let mut tls = self.lock();
-        plaintext.iter().try_for_each(|piece| tls.send(&self.socket, piece, Kind::Answer))
+        plaintext.iter().try_for_each(|piece| tls.send(&self.socket, [piece, &[]], Kind::Answer))
     }
 
     /// The client's thread. When the client is slow to take its answers, waits for it, so that a
@@ -186,10 +176,19 @@ impl Connection {
         }
     }
 
-    /// The broadcaster. Never waits. `Closed` when the client is past its bound.
-    pub(crate) fn tell(&self, plaintext: &[u8]) -> Result<Sent, Disconnect> {
+    /// The broadcaster. Answers and events, in one record where that can be. Never waits. `Closed`
+    /// when the client is past its bound for events.
+    pub(crate) fn tell(&self, answers: &[u8], events: &[u8]) -> Result<Sent, Disconnect> {
         let mut tls = self.lock();
-        tls.send(&self.socket, plaintext, Kind::Event)?;
+        tls.backlog.send(&self.socket)?;
+        if tls.backlog.state() == Sent::Waiting {
+            // Each waits as what it is.
+            tls.send(&self.socket, [answers, &[]], Kind::Answer)?;
+            tls.send(&self.socket, [&[], events], Kind::Event)?;
+        } else {
+            let kind = if events.is_empty() { Kind::Answer } else { Kind::Event };
+            tls.send(&self.socket, [answers, events], kind)?;
+        }
         if tls.backlog.event_bytes > self.backlog_bytes_max {
             return Err(Disconnect::Closed);
         }
@@ -209,7 +208,7 @@ impl Connection {
     pub(crate) fn farewell(&self, last: &[u8]) -> Result<(), Disconnect> {
         let deadline = Some(Instant::now() + FAREWELL_TIMEOUT);
         let mut tls = self.lock();
-        tls.send(&self.socket, last, Kind::Answer)?;
+        tls.send(&self.socket, [last, &[]], Kind::Answer)?;
         tls.session.send_close_notify();
         tls.send_own(&self.socket)?;
         drop(tls);
@@ -280,8 +279,24 @@ impl Tls {
         Ok(plaintext.len() - before)
     }
 
-    fn send(&mut self, socket: &TcpStream, plaintext: &[u8], kind: Kind) -> Result<(), Disconnect> {
-        self.session.writer().write_all(plaintext)?;
+    /// Both in one record, where they are no more than one holds.
+    fn send(
+        &mut self,
+        socket: &TcpStream,
+        plaintext: [&[u8]; 2],
+        kind: Kind,
+    ) -> Result<(), Disconnect> {
+        let mut writer = self.session.writer();
+        match plaintext {
+            [only, []] | [[], only] => writer.write_all(only)?,
+            both => {
+                // Without a limit all of it is taken.
+                let taken_bytes = writer.write_vectored(&both.map(IoSlice::new))?;
+                if taken_bytes < both[0].len() + both[1].len() {
+                    return Err(Disconnect::Closed);
+                }
+            }
+        }
         self.send_records(socket, kind)
     }
 
@@ -297,127 +312,6 @@ impl Tls {
             session.write_tls(&mut Outgoing { socket, backlog, kind })?;
         }
         Ok(())
-    }
-}
-
-/// Whose fault it is when bytes wait.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    /// The client asked for it.
-    Answer,
-    /// Nobody asked for it.
-    Event,
-}
-
-/// Ciphertext that the kernel did not take yet, in order.
-#[derive(Debug, Default)]
-struct Backlog {
-    segments: VecDeque<Segment>,
-    answer_bytes: usize,
-    event_bytes: usize,
-    /// Bytes that waited and were sent since, of both kinds.
-    sent_bytes: u64,
-}
-
-#[derive(Debug)]
-struct Segment {
-    kind: Kind,
-    bytes: Vec<u8>,
-    sent_bytes: usize,
-}
-
-impl Backlog {
-    fn state(&self) -> Sent {
-        if self.segments.is_empty() { Sent::All } else { Sent::Waiting }
-    }
-
-    fn count(&mut self, kind: Kind) -> &mut usize {
-        match kind {
-            Kind::Answer => &mut self.answer_bytes,
-            Kind::Event => &mut self.event_bytes,
-        }
-    }
-
-    fn push(&mut self, kind: Kind, mut bytes: &[u8]) {
-        *self.count(kind) += bytes.len();
-        while !bytes.is_empty() {
-            match self.segments.back_mut() {
-                Some(last) if last.kind == kind && last.bytes.len() < PIECE_BYTES => {
-                    let room = PIECE_BYTES - last.bytes.len();
-                    let (now, later) = bytes.split_at(room.min(bytes.len()));
-                    last.bytes.extend_from_slice(now);
-                    bytes = later;
-                }
-                Some(_) | None => {
-                    let bytes = Vec::with_capacity(PIECE_BYTES);
-                    self.segments.push_back(Segment { kind, bytes, sent_bytes: 0 });
-                }
-            }
-        }
-    }
-
-    /// Sends as much as the kernel takes.
-    fn send(&mut self, socket: &TcpStream) -> io::Result<()> {
-        while let Some(first) = self.segments.front_mut() {
-            let left = first.bytes.get(first.sent_bytes..).unwrap_or_default();
-            if left.is_empty() {
-                self.segments.pop_front();
-                continue;
-            }
-            let sent_bytes = send_now(socket, &[IoSlice::new(left)])?;
-            if sent_bytes == 0 {
-                break;
-            }
-            first.sent_bytes += sent_bytes;
-            self.sent_bytes += sent_bytes as u64;
-            let kind = first.kind;
-            *self.count(kind) -= sent_bytes;
-        }
-        Ok(())
-    }
-}
-
-/// Where TLS puts its records: into the kernel while that takes them, then into the backlog.
-struct Outgoing<'a> {
-    socket: &'a TcpStream,
-    backlog: &'a mut Backlog,
-    kind: Kind,
-}
-
-impl Write for Outgoing<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.write_vectored(&[IoSlice::new(bytes)])
-    }
-
-    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        let mut sent_bytes = match self.backlog.state() {
-            Sent::All => send_now(self.socket, slices)?,
-            Sent::Waiting => 0,
-        };
-        let total_bytes = slices.iter().map(|slice| slice.len()).sum();
-        for slice in slices {
-            let skipped_bytes = sent_bytes.min(slice.len());
-            sent_bytes -= skipped_bytes;
-            self.backlog.push(self.kind, slice.get(skipped_bytes..).unwrap_or_default());
-        }
-        Ok(total_bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Sends what the kernel takes without waiting; 0 when it is full.
-fn send_now(socket: &TcpStream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-    loop {
-        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-        match sendmsg(socket, slices, &mut SendAncillaryBuffer::default(), flags) {
-            Ok(sent_bytes) => return Ok(sent_bytes),
-            Err(rustix::io::Errno::AGAIN) => return Ok(0),
-            Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
     }
 }
 

@@ -4,6 +4,7 @@ mod access;
 mod admin;
 mod answers;
 mod avatar;
+mod backlog;
 mod broadcaster;
 mod commands;
 pub mod config;
@@ -25,6 +26,7 @@ mod store;
 mod thread;
 mod throttle;
 mod tls;
+mod under_way;
 pub mod wire;
 
 pub use admin::{Errand, Failure, check, run_errand};

@@ -146,6 +146,7 @@ impl Client<'_> {
             is_late |= !session.is_logged_in() && Instant::now() >= login_deadline;
             let is_unwanted = is_late || self.connection.is_unwanted();
             if session.is_leaving() || is_unwanted || self.services.stopping.is_raised() {
+                session.finish_under_way();
                 let close_code = match (session.is_leaving(), is_unwanted) {
                     (true, _) => CLOSE_NORMAL,
                     (false, true) => CLOSE_POLICY,
@@ -160,23 +161,30 @@ impl Client<'_> {
                         self.services.stopping.pause(pace.take(Instant::now()));
                     }
                     let answer = match incoming {
-                        Incoming::Text(text) => {
-                            framing.frame_pieces(commands::answer(&mut session, &text))
-                        }
+                        Incoming::Text(text) => match commands::answer(&mut session, &text) {
+                            Some(answer) => framing.frame_pieces(answer),
+                            // It is under way. What has come after it can go with it.
+                            None => continue,
+                        },
                         Incoming::NotText => framing.frame(commands::encode_unknown()).into(),
                         Incoming::Echo(bytes) => bytes.into(),
-                        Incoming::Close(bytes) => return Ok(bytes),
+                        Incoming::Close(bytes) => {
+                            session.finish_under_way();
+                            return Ok(bytes);
+                        }
                     };
-                    // Who asks and does not read waits for itself, but not without a login.
-                    let deadline = (!session.is_logged_in()).then_some(login_deadline);
+                    session.finish_under_way();
                     self.connection.answer(&answer)?;
                     // What waits is encrypted by now; it is not kept twice for a slow client.
                     drop(answer);
-                    let (making, member) = (session.end_large_answer(), session.logged_in());
-                    self.connection.drain(&self.services.answers, making, member, deadline)?;
+                    self.drain(&mut session, login_deadline)?;
                 }
-                Ok(None) => is_late = !self.wait_for_more(&session, login_deadline)?,
+                Ok(None) => {
+                    self.drain(&mut session, login_deadline)?;
+                    is_late = !self.wait_for_more(&session, login_deadline)?;
+                }
                 Err(violation) => {
+                    session.finish_under_way();
                     if violation == Violation::TooBig {
                         framing.encode(&commands::encode_unknown(), &mut farewell);
                     }
@@ -185,6 +193,13 @@ impl Client<'_> {
                 }
             }
         }
+    }
+
+    /// Who asks and does not read waits for itself, but not without a login.
+    fn drain(&self, session: &mut Session<'_>, login_deadline: Instant) -> Result<(), Disconnect> {
+        let deadline = (!session.is_logged_in()).then_some(login_deadline);
+        let (making, member) = (session.end_large_answer(), session.logged_in());
+        self.connection.drain(&self.services.answers, making, member, deadline)
     }
 
     /// Blocks until more has come. False when that took too long; true also when the server

@@ -6,8 +6,8 @@
 
 use std::collections::HashMap;
 
+use crate::backlog::Sent;
 use crate::broadcaster::round::Client;
-use crate::connection::Sent;
 use crate::error::Disconnect;
 use crate::id::MemberId;
 use crate::protocol::User;
@@ -67,7 +67,7 @@ impl Deferred {
                 users.push(user);
             }
             let packet = client.listener.framing.frame(encode_members(&users));
-            sent = client.listener.connection.tell(&packet)?;
+            sent = client.listener.connection.tell(&[], &packet)?;
         }
         Ok(sent)
     }

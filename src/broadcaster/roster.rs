@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::RecvTimeoutError;
 
 use crate::access::Access;
+use crate::backlog::Sent;
 use crate::broadcaster::deferred::{DEFERRED_BYTES_MIN, Deferred};
 use crate::broadcaster::round::{Client, Encoded, Round, Scratch};
 use crate::broadcaster::{Listener, Notice};
-use crate::connection::{Connection, Sent};
+use crate::connection::Connection;
 use crate::error::Disconnect;
 use crate::id::{ChannelId, ConnectionId, MemberId, now_s};
 use crate::log;
@@ -19,6 +20,7 @@ use crate::protocol::event::{Audience, encode_channels, encode_groups, encode_on
 use crate::protocol::{Event, Permission, Topic, User};
 use crate::queue::Receiver;
 use crate::store::{Change, Whose};
+use crate::under_way::Answer;
 
 /// How soon a client that did not take everything is tried again.
 const RETRY_INTERVAL: Duration = Duration::from_millis(10);
@@ -164,12 +166,21 @@ impl Roster {
 
     fn follow(&mut self, change: Change) {
         match change {
+            Change::Answer(answer) => self.answer(answer),
             Change::Event(event) => self.enqueue(&event),
             Change::Access(access) => self.change_access(access),
             Change::Disconnect(whose) => self.disconnect(whose),
         }
         if self.round.is_full() {
             self.deliver();
+        }
+    }
+
+    /// To who asked; to their own thread, if they are no longer told anything.
+    fn answer(&mut self, answer: Answer) {
+        match self.clients.get_mut(&answer.id) {
+            Some(client) => self.round.answer(client, answer),
+            None => answer.give_back(),
         }
     }
 
@@ -305,11 +316,12 @@ impl Roster {
     /// Writes to each client what concerns it, and ends the round.
     fn deliver(&mut self) {
         let mut scratch = Scratch::default();
-        let mut touched = mem::take(&mut self.round.touched);
-        for id in touched.drain(..) {
-            self.write(id, &mut scratch);
+        let ids = (mem::take(&mut self.round.answered), mem::take(&mut self.round.touched));
+        // Order: those who are answered come first. They can say more while others are told.
+        for id in ids.0.iter().chain(&ids.1) {
+            self.write(*id, &mut scratch);
         }
-        self.round.touched = touched;
+        (self.round.answered, self.round.touched) = ids;
         self.round.clear();
     }
 

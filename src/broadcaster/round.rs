@@ -1,11 +1,13 @@
 //! One round: the events that share one write for each client, and what waits for each.
 
 use std::collections::BTreeSet;
+use std::mem;
 
+use crate::backlog::Sent;
 use crate::broadcaster::Listener;
-use crate::connection::Sent;
 use crate::error::Disconnect;
 use crate::id::{ConnectionId, MemberId};
+use crate::under_way::{Answer, Ticket};
 use crate::wire::Framing;
 
 /// Encoded events that share one write for each client at most; far below a client's bound.
@@ -16,7 +18,9 @@ const ROUND_BYTES_MAX: usize = 256 * 1024;
 pub(super) struct Round {
     events: Vec<Encoded>,
     bytes: usize,
-    /// Those for whom something of it is pending.
+    /// Those for whom an answer is pending.
+    pub answered: Vec<ConnectionId>,
+    /// Those for whom an event is pending.
     pub touched: Vec<ConnectionId>,
 }
 
@@ -41,8 +45,20 @@ impl Round {
         client.pending.push(place);
     }
 
+    /// An answer for this client, which is written with what is pending for it.
+    pub(super) fn answer(&mut self, client: &mut Client, answer: Answer) {
+        if client.tickets.is_empty() {
+            self.answered.push(answer.id);
+        }
+        self.bytes += answer.packet.len();
+        client.answers.extend_from_slice(&answer.packet);
+        client.tickets.push(answer.ticket);
+    }
+
     /// Forgets what was written.
     pub(super) fn clear(&mut self) {
+        self.answered.clear();
+        self.touched.clear();
         self.events.clear();
         self.bytes = 0;
     }
@@ -53,13 +69,23 @@ pub(super) struct Client {
     pub listener: Listener,
     /// Places in the round of what is to be written. *Invariant:* ascending.
     pending: Vec<usize>,
+    /// Answers that are to be written, framed.
+    answers: Vec<u8>,
+    /// Their requests are under way until then.
+    tickets: Vec<Ticket>,
     /// Of whom it is still to be told, when it has taken what came before: see `Deferred`.
     pub waiting: BTreeSet<MemberId>,
 }
 
 impl Client {
     pub(super) fn new(listener: Listener) -> Self {
-        Self { listener, pending: Vec::new(), waiting: BTreeSet::new() }
+        Self {
+            listener,
+            pending: Vec::new(),
+            answers: Vec::new(),
+            tickets: Vec::new(),
+            waiting: BTreeSet::new(),
+        }
     }
 
     /// One write of all that is pending.
@@ -68,12 +94,20 @@ impl Client {
         round: &Round,
         scratch: &mut Scratch,
     ) -> Result<Sent, Disconnect> {
-        if self.pending.is_empty() {
+        if self.pending.is_empty() && self.tickets.is_empty() {
             return Ok(Sent::All);
         }
-        scratch.join(&self.pending, self.listener.framing, &round.events);
-        self.pending.clear();
-        self.listener.connection.tell(&scratch.bytes)
+        // Given back at the end, and their memory with them: few clients send at a time.
+        let (answers, tickets) = (mem::take(&mut self.answers), mem::take(&mut self.tickets));
+        let sent = if self.pending.is_empty() {
+            self.listener.connection.tell(&answers, &[])
+        } else {
+            scratch.join(&self.pending, self.listener.framing, &round.events);
+            self.pending.clear();
+            self.listener.connection.tell(&answers, &scratch.bytes)
+        };
+        drop(tickets);
+        sent
     }
 }
 

@@ -34,9 +34,12 @@ pub(super) struct Said {
 }
 
 /// Says something in a channel; answered once it is on disk.
-pub(super) fn send(session: &mut Session<'_>, request: Send) -> Result<Said, Refusal> {
+pub(super) fn send(
+    _: &mut Session<'_>,
+    request: Send,
+) -> Result<impl FnOnce(&mut WriteTx<'_>, MemberId) -> Result<Said, Refusal> + use<>, Refusal> {
     let Send { content, channel, reply, nonce } = request;
-    session.write(move |tx, author| {
+    Ok(move |tx: &mut WriteTx<'_>, author| {
         say(tx, NewMessage { author, channel, content, reply }, nonce.as_ref())
     })
 }

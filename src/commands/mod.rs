@@ -10,36 +10,23 @@ mod messages;
 mod moderation;
 mod reading;
 mod server;
+mod session;
 mod sessions;
 mod sync;
-
-use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::answers::{LargeAnswers, Length, Making};
-use crate::broadcaster::{Broadcaster, Listener, Presence};
-use crate::commands::sessions::Proof;
-use crate::config::{Config, Limits};
-use crate::connection::Connection;
+use crate::answers::Length;
+use crate::config::Limits;
 use crate::error::{Refusal, Status};
-use crate::id::{ConnectionId, MemberId, SessionId, now_s};
+use crate::id::MemberId;
 use crate::log;
-use crate::password::PasswordHasher;
 use crate::pieces::Pieces;
-use crate::protocol::Topic;
-use crate::protocol::event::Topics;
 use crate::protocol::packet::{UNKNOWN, encode_refusal, encode_response, parse_envelope};
-use crate::stopping::Stopping;
-use crate::store::{PasswordHash, Reader, Store, WriteTx};
-use crate::throttle::{AddressKey, LoginThrottle};
-use crate::wire::Framing;
-use crate::wire::assets::Assets;
+use crate::store::WriteTx;
 
-/// A session is as good as gone after 180 days: a day more or less is nothing to it.
-const USE_NOTED_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+pub(crate) use session::{Services, Session};
 
 /// Every command: its name, who may call it, what carries it out (protocol section 4).
 static COMMANDS: &[Row] = &[
@@ -55,7 +42,7 @@ static COMMANDS: &[Row] = &[
     row!("get_user", Members, accounts::get_user),
     row!("get_metadata", Members, accounts::get_metadata),
     row!("online", Members, accounts::online),
-    row!("send", Members, messages::send),
+    row!("send", Members, ahead messages::send),
     row!("history", Members, messages::history),
     row!("edit", Members, messages::edit),
     row!("delete", Members, messages::delete),
@@ -99,7 +86,8 @@ struct Row {
     who: Who,
     /// Whether a text has the fields of this command's request.
     reads: fn(&str, &Limits) -> bool,
-    run: fn(&mut Session<'_>, &Call<'_>) -> Result<Pieces, Refusal>,
+    /// No response yet where the request is under way: see `Session::write_ahead`.
+    run: fn(&mut Session<'_>, &Call<'_>) -> Result<Option<Pieces>, Refusal>,
 }
 
 /// Who may call a command.
@@ -119,7 +107,15 @@ macro_rules! row {
             name: $name,
             who: Who::$who,
             reads: |text, limits| reads(text, limits, $handler),
-            run: |session, call| call.carry_out(session, $handler),
+            run: |session, call| call.carry_out(session, $handler).map(Some),
+        }
+    };
+    ($name:literal, $who:ident, ahead $handler:path) => {
+        Row {
+            name: $name,
+            who: Who::$who,
+            reads: |text, limits| reads(text, limits, $handler),
+            run: |session, call| call.carry_out_ahead(session, $handler).map(|()| None),
         }
     };
 }
@@ -171,12 +167,13 @@ pub fn recognise(text: &str, limits: &Limits) -> Option<&'static str> {
     (row.reads)(text, limits).then_some(row.name)
 }
 
-/// Carries out one request and returns its one response.
-pub(crate) fn answer(session: &mut Session<'_>, text: &str) -> Pieces {
-    let Some(envelope) = parse_envelope(text) else { return encode_unknown().into() };
+/// Carries out one request and returns its one response; `None` where that is told when the request,
+/// which is under way, is done.
+pub(crate) fn answer(session: &mut Session<'_>, text: &str) -> Option<Pieces> {
+    let Some(envelope) = parse_envelope(text) else { return Some(encode_unknown().into()) };
     let command = envelope.command.as_ref();
     let Ok(label) = envelope.label() else {
-        return encode_refusal(command, None, Status::BadRequest).into();
+        return Some(encode_refusal(command, None, Status::BadRequest).into());
     };
     let outcome = match COMMANDS.iter().find(|row| row.name == command) {
         None => Err(Refusal::BadRequest),
@@ -186,12 +183,15 @@ pub(crate) fn answer(session: &mut Session<'_>, text: &str) -> Pieces {
             (row.run)(session, &Call { row, text, label })
         }
     };
-    outcome.unwrap_or_else(|refusal| {
-        if let Refusal::Internal(cause) = &refusal {
-            log::fault(format_args!("{command} failed: {cause}"));
-        }
-        encode_refusal(command, label, refusal.status()).into()
-    })
+    outcome.unwrap_or_else(|refusal| Some(refuse(command, label, &refusal).into()))
+}
+
+/// The response to what is refused; our own faults are logged.
+fn refuse(command: &str, label: Option<&str>, refusal: &Refusal) -> String {
+    if let Refusal::Internal(cause) = refusal {
+        log::fault(format_args!("{command} failed: {cause}"));
+    }
+    encode_refusal(command, label, refusal.status())
 }
 
 /// The response to what is no request at all.
@@ -209,238 +209,40 @@ struct Call<'a> {
 impl Call<'_> {
     /// Order: the shape (400), the state (405, 401), then whatever the handler finds
     /// (protocol section 2).
+    fn admit<R: Request>(&self, session: &Session<'_>) -> Result<R, Refusal> {
+        let limits = &session.services.config.limits;
+        let request = parse_fields(self.text, limits).ok_or(Refusal::BadRequest)?;
+        match (self.row.who, &session.login) {
+            (Who::Strangers, Some(_)) => Err(Refusal::MethodNotAllowed),
+            (Who::Members, None) => Err(Refusal::Unauthorised),
+            (Who::Anyone, _) | (Who::Strangers, None) | (Who::Members, Some(_)) => Ok(request),
+        }
+    }
+
     fn carry_out<R: Request, T: Serialize>(
         &self,
         session: &mut Session<'_>,
         handler: fn(&mut Session<'_>, R) -> Result<T, Refusal>,
     ) -> Result<Pieces, Refusal> {
-        let limits = &session.services.config.limits;
-        let request = parse_fields(self.text, limits).ok_or(Refusal::BadRequest)?;
-        match (self.row.who, &session.login) {
-            (Who::Strangers, Some(_)) => return Err(Refusal::MethodNotAllowed),
-            (Who::Members, None) => return Err(Refusal::Unauthorised),
-            (Who::Anyone, _) | (Who::Strangers, None) | (Who::Members, Some(_)) => {}
-        }
+        let request = self.admit(session)?;
+        // Order: requests are carried out as they came.
+        session.finish_under_way();
         let response = handler(session, request)?;
         Ok(encode_response(self.row.name, self.label, response))
     }
-}
 
-/// What every client's thread may use.
-pub(crate) struct Services {
-    /// What the server was told to be.
-    pub config: Config,
-    /// The database.
-    pub store: Store,
-    /// Who is told what.
-    pub broadcaster: Broadcaster,
-    /// Hashes passwords, a few at a time.
-    pub hasher: PasswordHasher,
-    /// Slows those who guess passwords.
-    pub logins: LoginThrottle,
-    /// Large answers that are made or wait.
-    pub answers: LargeAnswers,
-    /// The web client.
-    pub assets: Assets,
-    /// Whether the server stops.
-    pub stopping: Stopping,
-}
-
-/// What the server knows of a client, before and after its login. Owned by its thread.
-pub(crate) struct Session<'s> {
-    services: &'s Services,
-    id: ConnectionId,
-    connection: Arc<Connection>,
-    framing: Framing,
-    address: AddressKey,
-    login: Option<Login>,
-    /// What this connection asked for, and so may be told of unasked.
-    topics: Topics,
-    /// The turn to make a large answer, from before it is read until it is on its way.
-    large_answer: Option<Making<'s>>,
-    leaving: bool,
-}
-
-struct Login {
-    member: MemberId,
-    proof: Proof,
-    /// When the use of that session was last noted.
-    noted: Instant,
-    /// Dropping it leaves the roster.
-    _presence: Presence,
-}
-
-impl<'s> Session<'s> {
-    /// Of a client that has not logged in.
-    pub(crate) fn new(
-        services: &'s Services,
-        id: ConnectionId,
-        connection: Arc<Connection>,
-        framing: Framing,
-        address: AddressKey,
-    ) -> Self {
-        Self {
-            services,
-            id,
-            connection,
-            framing,
-            address,
-            login: None,
-            topics: Topics::default(),
-            large_answer: None,
-            leaving: false,
-        }
-    }
-
-    /// Whether the client has logged in.
-    pub(crate) fn is_logged_in(&self) -> bool {
-        self.login.is_some()
-    }
-
-    /// As whom the client has logged in.
-    pub(crate) fn logged_in(&self) -> Option<MemberId> {
-        self.login.as_ref().map(|login| login.member)
-    }
-
-    /// Whether the client said that it leaves.
-    pub(crate) fn is_leaving(&self) -> bool {
-        self.leaving
-    }
-
-    /// Who is logged in.
-    fn member(&self) -> Result<MemberId, Refusal> {
-        self.logged_in().ok_or(Refusal::Unauthorised)
-    }
-
-    /// Reads in the member's name: `Forbidden` if they were banned meanwhile. See `Store::read`.
-    fn read<T>(
+    /// As `carry_out`, but for a handler that says what is to be written and does not wait for it.
+    fn carry_out_ahead<R: Request, T: Serialize + Send + 'static, W>(
         &self,
-        work: impl FnOnce(&Reader<'_>, MemberId) -> Result<T, Refusal>,
-    ) -> Result<T, Refusal> {
-        let member = self.member()?;
-        self.services.store.read(|db| {
-            allow(!db.access().is_banned(member, now_s()))?;
-            work(db, member)
-        })
-    }
-
-    /// Waits for the turn to make an answer that may be large. Before anything is read for it.
-    fn begin_large_answer(&mut self, length: Length) -> Result<(), Refusal> {
-        let (member, socket) = (self.member()?, self.connection.socket());
-        self.large_answer = self.services.answers.begin(member, socket, length);
-        self.large_answer.as_ref().map(|_| ()).ok_or(Refusal::HungUp)
-    }
-
-    /// The answer is on its way: the turn is the caller's to give back.
-    pub(crate) fn end_large_answer(&mut self) -> Option<Making<'s>> {
-        self.large_answer.take()
-    }
-
-    /// Writes in the member's name: `Forbidden` if they were banned meanwhile. See `Store::write`.
-    fn write<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut WriteTx<'_>, MemberId) -> Result<T, Refusal> + Send + 'static,
-    ) -> Result<T, Refusal> {
-        let member = self.member()?;
-        self.services.store.write(move |tx| {
-            allow(!tx.access().is_banned(member, now_s()))?;
-            work(tx, member)
-        })
-    }
-
-    /// Writes what outlives the connection, in the member's name: `Forbidden` if what it logged in by
-    /// was ended meanwhile. It may be at work still when it is told to hang up.
-    fn write_lasting<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut WriteTx<'_>, MemberId) -> Result<T, Refusal> + Send + 'static,
-    ) -> Result<T, Refusal> {
-        let login = self.login.as_ref().ok_or(Refusal::Unauthorised)?;
-        let proof = login.proof.clone();
-        self.write(move |tx, member| {
-            allow(proof.stands(tx, member)?)?;
-            work(tx, member)
-        })
-    }
-
-    /// Writes what others see at once, in the member's name, and waits until they were told: a
-    /// client of today looks for the channel it made as soon as it has the response.
-    fn act<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut WriteTx<'_>, MemberId) -> Result<T, Refusal> + Send + 'static,
-    ) -> Result<T, Refusal> {
-        let outcome = self.write(work)?;
-        self.services.broadcaster.catch_up();
-        Ok(outcome)
-    }
-
-    /// Acts on who may do what, in the member's name. Whatever `work` checked itself, what comes
-    /// of it must be theirs to give: see `Access::may_become`.
-    fn govern<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut WriteTx<'_>, MemberId) -> Result<T, Refusal> + Send + 'static,
-    ) -> Result<T, Refusal> {
-        self.act(move |tx, actor| {
-            let outcome = work(tx, actor)?;
-            let before = tx.settle()?;
-            allow(before.is_none_or(|before| before.may_become(tx.access(), actor)))?;
-            Ok(outcome)
-        })
-    }
-
-    /// From its first request for a topic on, the connection is told when that changes.
-    fn hear_of(&mut self, command: &str) {
-        let Some(topic) = Topic::of(command) else { return };
-        if self.topics.insert(topic) && self.is_logged_in() {
-            self.services.broadcaster.add_topic(self.id, topic);
-        }
-    }
-
-    /// From here on the connection is told what concerns this member.
-    fn log_in(&mut self, member: MemberId, proof: Proof) {
-        let connection = Arc::clone(&self.connection);
-        let (framing, topics) = (self.framing, self.topics);
-        let session = proof.session();
-        let listener = Listener { connection, framing, member, session, topics };
-        let presence = self.services.broadcaster.join(self.id, listener);
-        self.login = Some(Login { member, proof, noted: Instant::now(), _presence: presence });
-    }
-
-    /// The session that this connection belongs to, if it is one that lasts.
-    fn lasting(&self) -> Option<SessionId> {
-        self.login.as_ref().and_then(|login| login.proof.session())
-    }
-
-    /// From here on the connection belongs to this session, and ends with it.
-    fn join_session(&mut self, session: SessionId) {
-        if let Some(login) = &mut self.login {
-            login.proof = Proof::Session(session);
-            self.services.broadcaster.begin_session(self.id, session);
-        }
-    }
-
-    /// The password that this connection logged in by is another one now, of its own doing.
-    fn keep_password(&mut self, hash: PasswordHash) {
-        if let Some(Login { proof: proof @ Proof::Password(_), .. }) = &mut self.login {
-            *proof = Proof::Password(hash);
-        }
-    }
-
-    /// A session is used as long as a connection of it says something: notes it once a day.
-    fn note_use(&mut self) {
-        let Some(Login { proof: Proof::Session(session), noted, .. }) = &mut self.login else {
-            return;
-        };
-        if noted.elapsed() < USE_NOTED_EVERY {
-            return;
-        }
-        let session = *session;
-        *noted = Instant::now();
-        sessions::note_use(self, session);
-    }
-
-    /// Undoes a login that turned out to be none.
-    fn log_out(&mut self) {
-        self.login = None;
+        session: &mut Session<'_>,
+        handler: fn(&mut Session<'_>, R) -> Result<W, Refusal>,
+    ) -> Result<(), Refusal>
+    where
+        W: FnOnce(&mut WriteTx<'_>, MemberId) -> Result<T, Refusal> + Send + 'static,
+    {
+        let request = self.admit(session)?;
+        let work = handler(session, request)?;
+        session.write_ahead(self.row.name, self.label, work)
     }
 }
 

@@ -171,6 +171,11 @@ pub fn encode_response(command: &str, label: Option<&str>, fields: impl Serializ
     }
 }
 
+/// The same, of a request whose response is short.
+pub fn encode_short_response(command: &str, label: Option<&str>, fields: impl Serialize) -> String {
+    encode(command, Status::Ok, label, fields)
+}
+
 /// The response to a request that was refused: no other fields.
 pub fn encode_refusal(command: &str, label: Option<&str>, status: Status) -> String {
     let command = if command.len() > COMMAND_BYTES_MAX { UNKNOWN } else { command };

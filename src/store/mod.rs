@@ -39,6 +39,7 @@ use crate::id::{
 };
 use crate::log;
 use crate::protocol::{Event, Picture};
+use crate::under_way::Answer;
 
 pub(crate) use accounts::{Login, PasswordHash};
 pub(crate) use backup::{Counts, Source};
@@ -80,8 +81,9 @@ impl Location {
 }
 
 /// What a commit did that others are to know.
-#[derive(Debug)]
 pub(crate) enum Change {
+    /// To the client that asked for it.
+    Answer(Answer),
     /// Something to tell those whom it concerns.
     Event(Event),
     /// Who may do what, from here on.
@@ -224,6 +226,16 @@ impl Store {
         work: impl FnOnce(&mut WriteTx<'_>) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
         self.writer.run(work)
+    }
+
+    /// As `write`, without waiting: what `answer` makes of the outcome is told with the changes of
+    /// the commit. Fails, and does nothing, when the database is closed.
+    pub(crate) fn write_later<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut WriteTx<'_>) -> Result<T, Refusal> + Send + 'static,
+        answer: impl FnOnce(Result<T, Refusal>) -> Answer + Send + 'static,
+    ) -> Result<(), Refusal> {
+        self.writer.run_later(work, answer)
     }
 
     /// Finishes what is waiting and closes the database. Later calls are refused.

@@ -3,7 +3,8 @@
 //!
 //! # Order
 //! Commit, then tell, then answer: nobody hears of what could be rolled back, and nobody is
-//! answered 200 before it is on disk.
+//! answered 200 before it is on disk. Where the client's thread does not wait (`Writer::run_later`),
+//! the answer is told with the changes of its commit.
 //!
 //! # Faults
 //! A commit that fails is undone, and answered 500 to all that were in it. Where it was its sync
@@ -36,6 +37,7 @@ use crate::store::access::{access_version, load_access};
 use crate::store::traces::Traces;
 use crate::store::{Change, Reader, Shared, Whose};
 use crate::thread::spawn_essential;
+use crate::under_way::Answer;
 
 /// Jobs that share one commit at most: bounds how long the first of them waits.
 const BATCH_JOBS_MAX: usize = 256;
@@ -86,10 +88,26 @@ impl Writer {
         work: impl FnOnce(&mut WriteTx<'_>) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
         let (answer, answered) = bounded(1);
-        let job = Box::new(Work { work: Some(work), outcome: None, answer });
-        let stopped = || Refusal::internal("the database is closed");
-        self.queue.send(Order::Run(job)).map_err(|_| stopped())?;
+        let reply = move |outcome| {
+            // Whoever asked may have hung up.
+            answer.send(outcome).ok();
+            None
+        };
+        self.order(Box::new(Work { work: Some(work), outcome: None, reply, is_awaited: true }))?;
         answered.recv().map_err(|_| stopped())?
+    }
+
+    pub(super) fn run_later<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut WriteTx<'_>) -> Result<T, Refusal> + Send + 'static,
+        answer: impl FnOnce(Result<T, Refusal>) -> Answer + Send + 'static,
+    ) -> Result<(), Refusal> {
+        let reply = move |outcome| Some(answer(outcome));
+        self.order(Box::new(Work { work: Some(work), outcome: None, reply, is_awaited: false }))
+    }
+
+    fn order(&self, job: Box<dyn Job>) -> Result<(), Refusal> {
+        self.queue.send(Order::Run(job)).map_err(|_| stopped())
     }
 
     /// Finishes what is queued, then closes the connection. Fails when that takes too long, and
@@ -110,6 +128,10 @@ impl Writer {
     pub(super) fn has_stopped(&self) -> bool {
         self.ended.try_recv() == Err(TryRecvError::Disconnected)
     }
+}
+
+fn stopped() -> Refusal {
+    Refusal::internal("the database is closed")
 }
 
 /// One request's turn within the shared transaction.
@@ -155,20 +177,26 @@ trait Job: Send {
     /// Does the work. Whether it may stay.
     fn run(&mut self, tx: &mut WriteTx<'_>) -> bool;
 
-    /// Tells the outcome, or `fault` in place of a success that was not committed.
-    fn answer(self: Box<Self>, fault: Option<&Refusal>);
+    /// Whether somebody waits for the outcome, and so is answered after all others were told.
+    fn is_awaited(&self) -> bool;
+
+    /// Tells the outcome, or `fault` in place of a success that was not committed. The answer, where
+    /// nobody waits for it.
+    fn answer(self: Box<Self>, fault: Option<&Refusal>) -> Option<Answer>;
 }
 
-struct Work<F, T> {
+struct Work<F, T, R> {
     work: Option<F>,
     outcome: Option<Result<T, Refusal>>,
-    answer: Sender<Result<T, Refusal>>,
+    reply: R,
+    is_awaited: bool,
 }
 
-impl<F, T> Job for Work<F, T>
+impl<F, T, R> Job for Work<F, T, R>
 where
     F: FnOnce(&mut WriteTx<'_>) -> Result<T, Refusal> + Send,
     T: Send,
+    R: FnOnce(Result<T, Refusal>) -> Option<Answer> + Send,
 {
     fn run(&mut self, tx: &mut WriteTx<'_>) -> bool {
         self.outcome = self.work.take().map(|work| {
@@ -179,15 +207,18 @@ where
         matches!(self.outcome, Some(Ok(_)))
     }
 
-    fn answer(self: Box<Self>, fault: Option<&Refusal>) {
+    fn is_awaited(&self) -> bool {
+        self.is_awaited
+    }
+
+    fn answer(self: Box<Self>, fault: Option<&Refusal>) -> Option<Answer> {
         let outcome = match (self.outcome, fault) {
             (Some(Err(refusal)), _) => Err(refusal),
             (_, Some(fault)) => Err(fault.clone()),
             (Some(outcome), None) => outcome,
             (None, None) => Err(Refusal::internal("the writer passed a request over")),
         };
-        // Whoever asked may have hung up.
-        self.answer.send(outcome).ok();
+        (self.reply)(outcome)
     }
 }
 
@@ -256,24 +287,29 @@ impl<P: Fn(Vec<Change>)> State<P> {
 
     /// Runs, commits, tells, answers.
     fn commit_together(&mut self, jobs: &mut Vec<Box<dyn Job>>) {
-        let fault = match self.transact(jobs) {
+        let (told, fault) = match self.transact(jobs) {
             Ok(changes) => {
                 // Order: before those who asked are answered.
                 self.shared.replace_access(Arc::clone(&self.access));
-                if !changes.is_empty() {
-                    (self.publish)(changes);
-                }
-                None
+                (changes, None)
             }
             Err(fault) => {
                 if !self.connection.is_autocommit() {
                     self.connection.execute_batch("ROLLBACK").ok();
                 }
                 self.access = self.shared.access();
-                Some(fault)
+                (Vec::new(), Some(fault))
             }
         };
-        for job in jobs.drain(..) {
+        // Order: those that nobody waits for go with the changes, first of all, so that whoever
+        // sent them can say more while the others are told.
+        let (awaited, others): (Vec<_>, Vec<_>) = jobs.drain(..).partition(|job| job.is_awaited());
+        let answers = others.into_iter().filter_map(|job| job.answer(fault.as_ref()));
+        let changes: Vec<_> = answers.map(Change::Answer).chain(told).collect();
+        if !changes.is_empty() {
+            (self.publish)(changes);
+        }
+        for job in awaited {
             job.answer(fault.as_ref());
         }
     }

@@ -84,6 +84,69 @@ fn twenty_clients_see_one_order_and_it_is_that_of_history() {
     }
 }
 
+/// Requests that go out together, more of them than are under way at once; between the messages
+/// are those that are refused, by the handler or before it, and those that look at what was said.
+#[test]
+fn requests_sent_ahead_of_the_answers_are_carried_out_and_answered_in_their_order() {
+    for framing in [Framing::Lines, Framing::WebSocket] {
+        let server = Server::start();
+        let mut alice = server.connect("alice", framing);
+        alice.enter("register");
+        let channel = alice.general();
+        let said = |number: usize| json!({"command": "send", "channel": channel, "content": number.to_string()});
+        let requests: Vec<Value> = (0..120)
+            .map(|number| match number % 20 {
+                5 => json!({"command": "send", "channel": channel + 1, "content": "nowhere"}),
+                9 => json!({"command": "send", "channel": channel}),
+                13 => json!({"command": "history", "channel": channel, "num": 1}),
+                17 => json!({"command": "ping"}),
+                _ => said(number),
+            })
+            .collect();
+        let labels = alice.send_all(requests);
+        let responses: Vec<Value> = labels.iter().map(|_| alice.next_response().unwrap()).collect();
+        let mut last = Value::Null;
+        for (number, response) in responses.iter().enumerate() {
+            assert_eq!(response["label"], labels[number], "{response}");
+            let status = match number % 20 {
+                5 => 404,
+                9 => 400,
+                _ => 200,
+            };
+            assert_eq!(response["status"], status, "{number}: {response}");
+            match number % 20 {
+                13 => assert_eq!(response["data"][0]["uuid"], last, "{response}"),
+                _ if response["message"].is_i64() => last = response["message"].clone(),
+                _ => {}
+            }
+        }
+        let history = alice.history(channel, 500);
+        let texts: Vec<&str> = history.iter().map(|it| it["content"].as_str().unwrap()).collect();
+        let sent = (0..120).filter(|number| ![5, 9, 13, 17].contains(&(number % 20)));
+        assert_eq!(texts, sent.map(|number| number.to_string()).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_stop_amid_requests_sent_ahead_answers_what_it_stored_and_stores_what_it_answered() {
+    let mut server = Server::start();
+    let mut alice = server.member("alice");
+    let channel = alice.general();
+    let said = |number: usize| json!({"command": "send", "channel": channel, "content": number.to_string()});
+    let labels = alice.send_all((0..2000).map(said).collect());
+    alice.answer(&labels[0]);
+    assert_eq!(server.stop("TERM"), Some(0));
+    let mut answered = 1;
+    while let Ok(response) = alice.next_response() {
+        assert_eq!(response["label"], labels[answered]);
+        answered += 1;
+    }
+    server.start_again();
+    let mut alice = server.login("alice");
+    let stored = alice.history(channel, 500);
+    assert_eq!(stored.last().unwrap()["content"], (answered - 1).to_string());
+}
+
 #[test]
 fn who_logs_in_amid_messages_misses_none_between_history_and_events() {
     const MESSAGES: usize = 300;

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 /// one another. The paragraphs of `architecture.md`, "Modules".
 const LAYERS: &[&[&str]] = &[
     &["error", "log", "id", "files", "pieces", "stopping", "date", "queue"],
-    &["thread", "protocol", "signals"],
+    &["thread", "protocol", "signals", "under_way"],
     &["config"],
-    &["access", "answers", "avatar"],
+    &["access", "answers", "avatar", "backlog"],
     &["store", "tls", "connection", "wire"],
     &["broadcaster", "password", "throttle"],
     &["commands"],
@@ -31,7 +31,7 @@ const PLACES: &[(&str, &[&str], &[&str])] = &[
 
 const FILE_LINES_MAX: usize = 450;
 /// Without comments and empty lines: what has to be read to know what the program does.
-const CODE_LINES_MAX: usize = 10_600;
+const CODE_LINES_MAX: usize = 10_900;
 
 /// A file of `src/`: its path there, its code without comments, its count of lines; both
 /// without its tests.
