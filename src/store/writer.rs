@@ -326,8 +326,12 @@ impl<P: Fn(Vec<Change>)> State<P> {
             begun?;
         }
         let noticed = self.notice(&mut changes)?;
+        // One that is alone needs no savepoint within its transaction.
+        let is_shared = jobs.len() > 1;
         for job in jobs {
-            self.execute("SAVEPOINT job")?;
+            if is_shared {
+                self.execute("SAVEPOINT job")?;
+            }
             let done = {
                 let access = Arc::clone(&self.access);
                 let reader = Reader::within(&self.connection, &self.shared, access);
@@ -340,10 +344,15 @@ impl<P: Fn(Vec<Change>)> State<P> {
             } else if self.connection.is_autocommit() {
                 // A full disk or a failed write makes SQLite give up the whole transaction.
                 return Err(Refusal::internal("a write failed in the same commit"));
-            } else {
+            } else if is_shared {
                 self.execute("ROLLBACK TO job")?;
+            } else {
+                self.execute("ROLLBACK")?;
+                self.execute("BEGIN")?;
             }
-            self.execute("RELEASE job")?;
+            if is_shared {
+                self.execute("RELEASE job")?;
+            }
         }
         self.execute("COMMIT")?;
         self.traces.note_commit(noticed.data_version != self.noticed.data_version);
