@@ -1,7 +1,9 @@
 //! The uuids of the protocol: integers of 53 bits, each kind a type of its own, and the
 //! generator of new ones.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ring::rand::{SecureRandom, SystemRandom};
@@ -61,6 +63,27 @@ id_types! {
 /// Tells connections apart for the life of the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ConnectionId(pub u64);
+
+/// Hashes what this server counted itself, which nobody can choose: one multiplication (Knuth).
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct CountHasher(u64);
+
+impl Hasher for CountHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = (self.0 ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+/// A map for each connection's own.
+pub(crate) type ByConnection<T> = HashMap<ConnectionId, T, BuildHasherDefault<CountHasher>>;
 
 /// 2020-01-01, so that 41 bits last until 2089.
 const EPOCH_MS: u64 = 1_577_836_800_000;

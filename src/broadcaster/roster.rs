@@ -14,7 +14,7 @@ use crate::broadcaster::round::{Client, Encoded, Round, Scratch};
 use crate::broadcaster::{Listener, Notice};
 use crate::connection::Connection;
 use crate::error::Disconnect;
-use crate::id::{ChannelId, ConnectionId, MemberId, now_s};
+use crate::id::{ByConnection, ChannelId, ConnectionId, MemberId, now_s};
 use crate::log;
 use crate::protocol::event::{Audience, encode_channels, encode_groups, encode_online};
 use crate::protocol::{Event, Permission, Topic, User};
@@ -32,7 +32,7 @@ const ENDING_TIMEOUT: Duration = Duration::from_secs(2);
 /// What the broadcaster's thread owns.
 pub(super) struct Roster {
     access: Arc<Access>,
-    clients: HashMap<ConnectionId, Client>,
+    clients: ByConnection<Client>,
     /// Who may read a channel, computed when it is first needed. *Invariant:* empty after
     /// every change of `clients` and `access`.
     readers: HashMap<ChannelId, Vec<ConnectionId>>,
@@ -56,7 +56,7 @@ impl Roster {
         let long_ago = Instant::now().checked_sub(ONLINE_INTERVAL).unwrap_or_else(Instant::now);
         Self {
             access,
-            clients: HashMap::new(),
+            clients: ByConnection::default(),
             readers: HashMap::new(),
             online: BTreeMap::new(),
             online_changed: false,
@@ -369,7 +369,7 @@ impl Roster {
 fn readers_of(
     channel: ChannelId,
     access: &Access,
-    clients: &HashMap<ConnectionId, Client>,
+    clients: &ByConnection<Client>,
 ) -> Vec<ConnectionId> {
     let may_read = |client: &Client| {
         let access = access.find_channel(client.listener.member, channel);
