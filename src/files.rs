@@ -1,4 +1,4 @@
-//! Files of a first start.
+//! Files that are made whole or not at all, and go for good.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -30,6 +30,16 @@ pub(crate) fn write_new(file: &Path, bytes: &[u8], mode: u32) -> io::Result<()> 
         Err(_) => drop(fs::remove_file(&draft)),
     }
     outcome
+}
+
+/// Removes a file, from the disk too. One that is not there is fine.
+pub(crate) fn remove(file: &Path) -> io::Result<()> {
+    match fs::remove_file(file) {
+        Ok(()) => sync_name(file),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    Ok(())
 }
 
 /// A name is on disk once its folder is. Some file systems have no such call, and need none.

@@ -15,7 +15,7 @@ use crate::error::Refusal;
 use crate::files::beside;
 use crate::id::now_s;
 use crate::log;
-use crate::store::{Counts, Head, Source};
+use crate::store::{Counts, Head, SEEN_ENDING, Source};
 
 /// What SQLite keeps beside a database.
 const SIDE_FILES: [&str; 3] = ["-wal", "-shm", "-journal"];
@@ -28,7 +28,7 @@ pub(super) fn back_up(config: &Config, file: &Path) -> Result<(), Failure> {
     let file = resolve(file).map_err(failed)?;
     let draft = beside(&file, ".draft");
     let database = &config.database_file;
-    let in_use = SIDE_FILES.iter().map(|ending| beside(database, ending));
+    let in_use = SIDE_FILES.iter().chain(&[SEEN_ENDING]).map(|ending| beside(database, ending));
     let in_use =
         in_use.chain([&config.certificate_chain, &config.private_key, database].map(Clone::clone));
     for used in in_use {

@@ -18,6 +18,7 @@ use crate::log;
 use crate::store::schema::{
     APPLICATION_ID, BUSY_TIMEOUT, INIT, OpenError, VERSION, refuse_foreign_log,
 };
+use crate::store::seen::is_seen;
 
 /// Looks at most, while others are writing; and how long the next one waits.
 const LOOKS_MAX: u32 = 5;
@@ -49,9 +50,13 @@ pub(super) enum Found {
 }
 
 /// What the file holds. Fails on a database that is not ours, newer or damaged; changes nothing.
-/// Whether it is whole is looked at for so long; what takes longer is taken for whole.
+/// Whether it is whole is looked at for so long; what takes longer is taken for whole, and so is
+/// what a server closed in order.
 pub(super) fn look(file: &Path, timeout: Duration) -> Result<Found, OpenError> {
     let file = file.canonicalize().map_err(OpenError::Io)?;
+    if is_seen(&file) {
+        return Ok(Found::Ours(VERSION));
+    }
     for _ in 1..LOOKS_MAX {
         let before = stamps(&file);
         let outcome = look_once(&file, timeout);

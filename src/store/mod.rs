@@ -18,6 +18,7 @@ mod moderation;
 mod readers;
 mod reading;
 mod schema;
+mod seen;
 mod server;
 mod sessions;
 mod sync;
@@ -48,6 +49,7 @@ pub(crate) use inspection::{Inspection, inspect};
 pub(crate) use messages::{NewMessage, Page};
 pub(crate) use moderation::AuditSubject;
 pub(crate) use readers::Reader;
+pub(crate) use seen::SEEN_ENDING;
 pub(crate) use writer::WriteTx;
 
 use readers::Readers;
@@ -149,7 +151,7 @@ pub(crate) struct Store {
     readers: Readers,
     writer: Writer,
     /// Last, since fields are dropped in their order.
-    _lock: Option<schema::ServerLock>,
+    lock: Option<schema::ServerLock>,
 }
 
 impl Store {
@@ -184,8 +186,8 @@ impl Store {
         defaults: Defaults,
         publish: impl Fn(Vec<Change>) + Send + 'static,
     ) -> Result<Self, OpenError> {
-        let lock = schema::lock(location)?;
-        let mut connection = schema::open(location, lock.as_ref())?;
+        let mut lock = schema::lock(location)?;
+        let mut connection = schema::open(location, lock.as_mut())?;
         accounts::draw_missing_pfps(&mut connection)?;
         Self::open_with(location, connection, defaults, publish, lock)
     }
@@ -202,7 +204,7 @@ impl Store {
         let readers = Readers::open(location)?;
         let writer =
             Writer::start(connection, Arc::clone(&shared), publish).map_err(OpenError::Io)?;
-        Ok(Self { shared, readers, writer, _lock: lock })
+        Ok(Self { shared, readers, writer, lock })
     }
 
     /// The newest snapshot of who may do what.
@@ -244,8 +246,12 @@ impl Store {
             return;
         }
         self.readers.close();
-        if let Err(reason) = self.writer.stop() {
-            log::line(format_args!("{reason}; what was not answered is not done"));
+        match (self.writer.stop(), &self.lock) {
+            (Ok(()), Some(lock)) => lock.note_seen(),
+            (Ok(()), None) => {}
+            (Err(reason), _) => {
+                log::line(format_args!("{reason}; what was not answered is not done"));
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ use crate::id::{draw_uuid, now_ms};
 use crate::log;
 use crate::store::head::Head;
 use crate::store::look::{Found, identify, look};
-use crate::store::{Location, migrations, takeover};
+use crate::store::{Location, migrations, seen, takeover};
 
 pub(super) const INIT: &str = include_str!("../../init.sql");
 /// `PRAGMA application_id` of our databases, as in `init.sql`.
@@ -122,7 +122,25 @@ impl From<rusqlite::Error> for OpenError {
 ///
 /// *Invariant:* dropped after every connection of this process to the file. Closing any
 /// descriptor of a file gives up the locks that SQLite has on it.
-pub(super) struct ServerLock(File);
+pub(super) struct ServerLock {
+    handle: File,
+    /// Its name without links, beside which SQLite keeps its own files.
+    file: PathBuf,
+    /// Whether what is there was looked through, or made, by whoever holds the lock.
+    is_seen: bool,
+}
+
+impl ServerLock {
+    /// Leaves a note for the next start that all is well.
+    ///
+    /// *Order:* once every connection of this process is closed.
+    pub(super) fn note_seen(&self) {
+        if self.is_seen {
+            // Without it the next start looks, no more.
+            seen::note(&self.file, &self.handle).ok();
+        }
+    }
+}
 
 /// Takes the lock, making the file if it is not there. Nothing to lock in memory. Waits a
 /// moment for an errand that has it because the schema is not in place yet.
@@ -141,9 +159,10 @@ fn try_lock(location: &Location) -> Result<Option<ServerLock>, OpenError> {
     // It holds password hashes: for its owner only. SQLite's side files follow it.
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false).mode(0o600);
-    let file = options.open(path).map_err(OpenError::Io)?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(Some(ServerLock(file))),
+    let handle = options.open(path).map_err(OpenError::Io)?;
+    let file = path.canonicalize().map_err(OpenError::Io)?;
+    match flock(&handle, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Some(ServerLock { handle, file, is_seen: false })),
         Err(Errno::WOULDBLOCK) => Err(OpenError::InUse),
         Err(error) => Err(OpenError::Io(error.into())),
     }
@@ -154,28 +173,35 @@ fn try_lock(location: &Location) -> Result<Option<ServerLock>, OpenError> {
 /// *Order:* for whoever holds the lock only.
 pub(super) fn open(
     location: &Location,
-    lock: Option<&ServerLock>,
+    mut lock: Option<&mut ServerLock>,
 ) -> Result<Connection, OpenError> {
-    open_within(location, lock, SERVER_CHECK_TIMEOUT)
+    if let (Location::File(file), Some(lock)) = (location, &mut lock) {
+        lock.is_seen = look_over(file, lock, SERVER_CHECK_TIMEOUT)?;
+        // Order: before anything is written.
+        seen::forget(&lock.file).map_err(OpenError::Io)?;
+    }
+    bring_up(location)
 }
 
-fn open_within(
-    location: &Location,
-    lock: Option<&ServerLock>,
-    check_timeout: Duration,
-) -> Result<Connection, OpenError> {
-    // Order: nothing may be touched before it was looked at.
-    if let (Location::File(file), Some(ServerLock(locked))) = (location, lock) {
-        match look(file, check_timeout) {
-            Ok(Found::Older(version)) => takeover::run(file, locked, version)?,
-            Ok(Found::Empty | Found::Ours(_)) => {}
-            // A server that a full disk or a power cut ended is to read again, at least.
-            Err(OpenError::Io(error)) if is_full(&error) && is_ours(file) => {
-                log::line("no room to look the database over before it is opened");
-            }
-            Err(error) => return Err(error),
+/// Looks at what is there, and takes it over where it is an older server's. Whether there was room to.
+///
+/// *Order:* nothing may be touched before.
+fn look_over(file: &Path, lock: &ServerLock, timeout: Duration) -> Result<bool, OpenError> {
+    match look(file, timeout) {
+        Ok(Found::Older(version)) => takeover::run(file, &lock.handle, version)?,
+        Ok(Found::Empty | Found::Ours(_)) => {}
+        // A server that a full disk or a power cut ended is to read again, at least.
+        Err(OpenError::Io(error)) if is_full(&error) && is_ours(file) => {
+            log::line("no room to look the database over before it is opened");
+            return Ok(false);
         }
+        Err(error) => return Err(error),
     }
+    Ok(true)
+}
+
+/// The writing connection, the newest schema put in place.
+fn bring_up(location: &Location) -> Result<Connection, OpenError> {
     let mut connection = connect_writer(location)?;
     match identify(&connection)? {
         Found::Empty => {
@@ -208,8 +234,11 @@ pub(super) fn prepare(location: &Location) -> Result<(), OpenError> {
     loop {
         match try_lock(location) {
             Ok(lock) => {
+                if let (Location::File(file), Some(lock)) = (location, &lock) {
+                    look_over(file, lock, ERRAND_CHECK_TIMEOUT)?;
+                }
                 // Order: the connection is closed before the lock is given back.
-                drop(open_within(location, lock.as_ref(), ERRAND_CHECK_TIMEOUT)?);
+                drop(bring_up(location)?);
                 drop(lock);
                 return Ok(());
             }

@@ -195,7 +195,11 @@ fn a_backup_over_anything_but_a_backup_is_refused() {
     for file in ["aster.db", "./sub/../aster.db", &database, "link", "hard"] {
         assert!(refused(folder, file).contains("the server itself uses"), "{file}");
     }
-    for file in ["aster.db-wal", "aster.db-shm", "aster.db-journal", "key.pem", "cert.pem"] {
+    for side in ["-wal", "-shm", "-journal", "-seen"] {
+        let file = format!("aster.db{side}");
+        assert!(refused(folder, &file).contains("the server itself uses"), "{file}");
+    }
+    for file in ["key.pem", "cert.pem"] {
         assert!(refused(folder, file).contains("the server itself uses"), "{file}");
     }
     for file in ["letter", "empty", "foreign", "config.json", "sub", "pipe", "/dev/null"] {

@@ -32,6 +32,7 @@ mod online;
 mod refused;
 mod restart;
 mod runner;
+mod seen;
 mod sessions;
 mod slowing;
 mod start;

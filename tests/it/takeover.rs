@@ -315,7 +315,9 @@ fn a_takeover_that_is_killed_is_done_again() {
     let names = fs::read_dir(server.folder.path()).unwrap();
     let mut names: Vec<_> = names.map(|name| name.unwrap().file_name()).collect();
     names.sort();
-    assert_eq!(names, ["aster.db", "aster.db.older", "cert.pem", "config.json", "key.pem"]);
+    let expected =
+        ["aster.db", "aster.db-seen", "aster.db.older", "cert.pem", "config.json", "key.pem"];
+    assert_eq!(names, expected);
 }
 
 #[test]
