@@ -18,7 +18,7 @@ use crate::log;
 use crate::store::schema::{
     APPLICATION_ID, BUSY_TIMEOUT, INIT, OpenError, VERSION, refuse_foreign_log,
 };
-use crate::store::seen::is_seen;
+use crate::store::seen::find_seen;
 
 /// Looks at most, while others are writing; and how long the next one waits.
 const LOOKS_MAX: u32 = 5;
@@ -54,7 +54,7 @@ pub(super) enum Found {
 /// what a server closed in order.
 pub(super) fn look(file: &Path, timeout: Duration) -> Result<Found, OpenError> {
     let file = file.canonicalize().map_err(OpenError::Io)?;
-    if is_seen(&file) {
+    if find_seen(&file).is_some() {
         return Ok(Found::Ours(VERSION));
     }
     for _ in 1..LOOKS_MAX {

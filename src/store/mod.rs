@@ -202,8 +202,9 @@ impl Store {
         let access = RwLock::new(Arc::new(access::load_access(&connection)?));
         let shared = Arc::new(Shared { access, defaults });
         let readers = Readers::open(location)?;
-        let writer =
-            Writer::start(connection, Arc::clone(&shared), publish).map_err(OpenError::Io)?;
+        let wiped_at = lock.as_ref().and_then(|lock| lock.wiped_at);
+        let writer = Writer::start(connection, Arc::clone(&shared), publish, wiped_at)
+            .map_err(OpenError::Io)?;
         Ok(Self { shared, readers, writer, lock })
     }
 
@@ -247,8 +248,8 @@ impl Store {
         }
         self.readers.close();
         match (self.writer.stop(), &self.lock) {
-            (Ok(()), Some(lock)) => lock.note_seen(),
-            (Ok(()), None) => {}
+            (Ok(is_wiped), Some(lock)) => lock.note_seen(is_wiped),
+            (Ok(_), None) => {}
             (Err(reason), _) => {
                 log::line(format_args!("{reason}; what was not answered is not done"));
             }

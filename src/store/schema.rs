@@ -17,7 +17,8 @@ use crate::id::{draw_uuid, now_ms};
 use crate::log;
 use crate::store::head::Head;
 use crate::store::look::{Found, identify, look};
-use crate::store::{Location, migrations, seen, takeover};
+use crate::store::seen::{self, Seen, find_seen};
+use crate::store::{Location, migrations, takeover};
 
 pub(super) const INIT: &str = include_str!("../../init.sql");
 /// `PRAGMA application_id` of our databases, as in `init.sql`.
@@ -128,16 +129,19 @@ pub(super) struct ServerLock {
     file: PathBuf,
     /// Whether what is there was looked through, or made, by whoever holds the lock.
     is_seen: bool,
+    /// As of which `data_version` of the writing connection nothing was left of what was deleted.
+    pub(super) wiped_at: Option<i64>,
 }
 
 impl ServerLock {
-    /// Leaves a note for the next start that all is well.
+    /// Leaves a note for the next start that all is well, and whether nothing is left of what was
+    /// deleted.
     ///
     /// *Order:* once every connection of this process is closed.
-    pub(super) fn note_seen(&self) {
+    pub(super) fn note_seen(&self, is_wiped: bool) {
         if self.is_seen {
             // Without it the next start looks, no more.
-            seen::note(&self.file, &self.handle).ok();
+            seen::note(&self.file, &self.handle, Seen { is_wiped }).ok();
         }
     }
 }
@@ -162,7 +166,7 @@ fn try_lock(location: &Location) -> Result<Option<ServerLock>, OpenError> {
     let handle = options.open(path).map_err(OpenError::Io)?;
     let file = path.canonicalize().map_err(OpenError::Io)?;
     match flock(&handle, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(Some(ServerLock { handle, file, is_seen: false })),
+        Ok(()) => Ok(Some(ServerLock { handle, file, is_seen: false, wiped_at: None })),
         Err(Errno::WOULDBLOCK) => Err(OpenError::InUse),
         Err(error) => Err(OpenError::Io(error.into())),
     }
@@ -177,10 +181,16 @@ pub(super) fn open(
 ) -> Result<Connection, OpenError> {
     if let (Location::File(file), Some(lock)) = (location, &mut lock) {
         lock.is_seen = look_over(file, lock, SERVER_CHECK_TIMEOUT)?;
-        // Order: before anything is written.
+    }
+    let connection = bring_up(location)?;
+    if let Some(lock) = lock {
+        // Order: first the version, then the file. What others write is seen in one or the other.
+        let version = connection.pragma_query_value(None, "data_version", |row| row.get(0))?;
+        lock.wiped_at = find_seen(&lock.file).filter(|seen| seen.is_wiped).map(|_| version);
+        // Order: before anything is written; where the note is right, nothing was.
         seen::forget(&lock.file).map_err(OpenError::Io)?;
     }
-    bring_up(location)
+    Ok(connection)
 }
 
 /// Looks at what is there, and takes it over where it is an older server's. Whether there was room to.

@@ -4,8 +4,8 @@
 //!
 //! # Order
 //! Written when the last connection is closed and all is on disk; gone, from the disk too, before a
-//! server opens the next one. So a crash leaves no note. Errands leave it as it is: where they
-//! write, the file is another.
+//! server writes. So a crash leaves no note. Errands leave it as it is: where they write, the file is
+//! another.
 //!
 //! # Not done here
 //! What a disk loses by itself is not seen in the file's times. `aster-server check` and every backup
@@ -26,23 +26,32 @@ fn note_of(database: &Path) -> PathBuf {
     beside(database, SEEN_ENDING)
 }
 
+/// What a right note says.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seen {
+    /// Whether nothing is left of what was deleted: see `Traces`.
+    pub(super) is_wiped: bool,
+}
+
 /// What a file is, and for which program: another one may look for more.
-fn describe(file: &Metadata) -> String {
+fn describe(file: &Metadata, Seen { is_wiped }: Seen) -> String {
     let (program, inode, bytes) = (env!("CARGO_PKG_VERSION"), file.ino(), file.len());
     let (seconds, nanoseconds) = (file.mtime(), file.mtime_nsec());
     format!(
-        "{program} schema {VERSION} inode {inode} bytes {bytes} at {seconds}.{nanoseconds:09}\n"
+        "{program} schema {VERSION} inode {inode} bytes {bytes} at {seconds}.{nanoseconds:09} \
+         wiped {is_wiped}\n"
     )
 }
 
-/// Whether there is a note, and it is right.
-pub(super) fn is_seen(database: &Path) -> bool {
+/// What the note says. `None` where there is none, or it is of another file or program.
+pub(super) fn find_seen(database: &Path) -> Option<Seen> {
     let is_alone = ["-wal", "-journal"]
         .iter()
         .all(|end| fs::metadata(beside(database, end)).map_or(0, |side| side.len()) == 0);
-    let note = fs::read(note_of(database));
-    let found = fs::metadata(database).map(|file| describe(&file).into_bytes());
-    is_alone && matches!((note, found), (Ok(note), Ok(found)) if note == found)
+    let note = fs::read(note_of(database)).ok()?;
+    let file = fs::metadata(database).ok()?;
+    let mut all = [true, false].into_iter().map(|is_wiped| Seen { is_wiped });
+    all.find(|seen| is_alone && note == describe(&file, *seen).as_bytes())
 }
 
 /// Removes the note, if there is one.
@@ -51,11 +60,11 @@ pub(super) fn forget(database: &Path) -> io::Result<()> {
 }
 
 /// Leaves a note, unless somebody still has the database open. `file` is that database.
-pub(super) fn note(database: &Path, file: &File) -> io::Result<()> {
+pub(super) fn note(database: &Path, file: &File, seen: Seen) -> io::Result<()> {
     // SQLite removes it with the last connection.
     if beside(database, "-wal").exists() {
         return Ok(());
     }
     file.sync_all()?;
-    write_new(&note_of(database), describe(&file.metadata()?).as_bytes(), 0o600)
+    write_new(&note_of(database), describe(&file.metadata()?, seen).as_bytes(), 0o600)
 }

@@ -53,8 +53,9 @@ pub(super) struct Traces {
 }
 
 impl Traces {
-    /// Watches a connection. A killed process may have left something in the journal.
-    pub(super) fn watch(connection: &Connection) -> Self {
+    /// Watches a connection. Unless it is known that nothing was left (`is_wiped`), something may
+    /// have been, by a killed process for one.
+    pub(super) fn watch(connection: &Connection, is_wiped: bool) -> Self {
         let is_deleting = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&is_deleting);
         let note = move |action, _: &str, _: &str, _| {
@@ -65,11 +66,16 @@ impl Traces {
         connection.update_hook(Some(note));
         Self {
             is_deleting,
-            due: Some(Instant::now() + DELETED_TIMEOUT),
-            at_rest: true,
-            page: Some(1),
+            due: (!is_wiped).then(|| Instant::now() + DELETED_TIMEOUT),
+            at_rest: !is_wiped,
+            page: (!is_wiped).then_some(1),
             again: false,
         }
+    }
+
+    /// Whether nothing is left in the database's pages. The journal goes when that is closed.
+    pub(super) fn are_wiped(&self) -> bool {
+        self.page.is_none() && !self.again && !self.is_deleting.load(Ordering::Relaxed)
     }
 
     /// After each commit; `by_others` if they wrote, too.

@@ -51,8 +51,9 @@ const NOTICE_INTERVAL: Duration = Duration::from_millis(500);
 /// The handle to the writer thread.
 pub(super) struct Writer {
     queue: Sender<Order>,
-    /// Closed when the thread has ended, and the connection with it.
-    ended: Receiver<()>,
+    /// Whether nothing was left of what was deleted: once, when the connection is closed. Closed
+    /// when the thread has ended.
+    ended: Receiver<bool>,
     /// Whether it waits for another program that holds the database.
     is_waiting: Arc<AtomicBool>,
 }
@@ -67,18 +68,22 @@ impl Writer {
         connection: Connection,
         shared: Arc<Shared>,
         publish: impl Fn(Vec<Change>) + Send + 'static,
+        wiped_at: Option<i64>,
     ) -> std::io::Result<Self> {
         let (queue, orders) = bounded(QUEUE_JOBS_MAX);
         let (ends, ended) = bounded(1);
         let (access, noticed) = (shared.access(), Noticed::default());
         let is_waiting = Arc::new(AtomicBool::new(false));
         let waits = Arc::clone(&is_waiting);
-        let traces = Traces::watch(&connection);
-        let mut state = State { connection, shared, publish, access, noticed, traces, waits };
+        let traces = Traces::watch(&connection, wiped_at.is_some());
+        let mut state =
+            State { connection, shared, publish, access, noticed, wiped_at, traces, waits };
         spawn_essential("writer", move || {
             state.run(&orders);
+            let is_wiped = state.is_wiped();
             drop(state);
-            drop(ends);
+            // Whoever waited may have given up.
+            ends.send(is_wiped).ok();
         })?;
         Ok(Self { queue, ended, is_waiting })
     }
@@ -110,13 +115,14 @@ impl Writer {
         self.queue.send(Order::Run(job)).map_err(|_| stopped())
     }
 
-    /// Finishes what is queued, then closes the connection. Fails when that takes too long, and
-    /// says why: what was not answered is not done.
-    pub(super) fn stop(&self) -> Result<(), &'static str> {
+    /// Finishes what is queued, then closes the connection. Whether nothing was left of what was
+    /// deleted. Fails when that takes too long, and says why: what was not answered is not done.
+    pub(super) fn stop(&self) -> Result<bool, &'static str> {
         let deadline = Instant::now() + STOP_TIMEOUT;
         self.queue.send_deadline(Order::Stop, deadline).ok();
         match self.ended.recv_deadline(deadline) {
-            Err(RecvTimeoutError::Disconnected) => Ok(()),
+            Ok(is_wiped) => Ok(is_wiped),
+            Err(RecvTimeoutError::Disconnected) => Ok(false),
             _ if self.is_waiting.load(Ordering::Relaxed) => {
                 Err("another program holds the database")
             }
@@ -230,6 +236,8 @@ struct State<P> {
     /// Who may do what, as of this thread's last commit and what it did since.
     access: Arc<Access>,
     noticed: Noticed,
+    /// See `ServerLock`.
+    wiped_at: Option<i64>,
     traces: Traces,
     /// See `Writer::is_waiting`.
     waits: Arc<AtomicBool>,
@@ -276,6 +284,12 @@ impl<P: Fn(Vec<Change>)> State<P> {
             }
             self.wipe_traces(false);
         }
+    }
+
+    /// Whether nothing is left of what was deleted, by others either.
+    fn is_wiped(&self) -> bool {
+        let is_noticed = |version| Some(version) == self.noticed.data_version;
+        self.traces.are_wiped() && self.data_version().is_ok_and(is_noticed)
     }
 
     fn wipe_traces(&mut self, is_resting: bool) {
@@ -355,7 +369,8 @@ impl<P: Fn(Vec<Change>)> State<P> {
             }
         }
         self.execute("COMMIT")?;
-        self.traces.note_commit(noticed.data_version != self.noticed.data_version);
+        let known = self.noticed.data_version.or(self.wiped_at);
+        self.traces.note_commit(noticed.data_version != known);
         self.noticed = noticed;
         Ok(changes)
     }

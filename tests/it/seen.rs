@@ -2,10 +2,12 @@
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
-use std::time::SystemTime;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::json;
 
+use crate::support::DEADLINE;
 use crate::support::server::{Folder, Server, errand, run};
 use crate::support::world::World;
 
@@ -74,6 +76,43 @@ fn what_was_closed_in_order_is_not_looked_through_again() {
     let (code, output, _) = errand(&server.folder, &["check"], "");
     assert!(code == Some(1) && output.contains("damaged"), "{output}");
     server.start_again();
+}
+
+/// Whether a server's last stop noted that nothing is left of what was deleted.
+fn is_wiped(folder: &Folder) -> bool {
+    String::from_utf8(folder.read(NOTE)).unwrap().ends_with("wiped true\n")
+}
+
+#[test]
+fn it_is_noted_whether_something_is_left_of_what_was_deleted() {
+    let mut server = Server::start_in(closed_in_order(), json!({}));
+    let mut bob = server.member("bob");
+    let channel = bob.general();
+    // At rest everything is wiped after half a second. A moment's life is too short for that, but a
+    // start that has nothing to wipe needs none.
+    let deadline = Instant::now() + DEADLINE;
+    for rest_ms in (0..).step_by(200) {
+        thread::sleep(Duration::from_millis(rest_ms));
+        assert_eq!(server.stop("TERM"), Some(0));
+        if is_wiped(&server.folder) {
+            break;
+        }
+        assert!(Instant::now() < deadline, "nothing was wiped");
+        server.start_again();
+    }
+    server.start_again();
+    assert_eq!(server.stop("TERM"), Some(0));
+    assert!(is_wiped(&server.folder), "it was to be wiped again");
+    // On a busy machine a stop may come late, and find even that wiped.
+    let mut stop_after_deleting = || {
+        server.start_again();
+        let mut bob = server.login("bob");
+        let said = bob.say(channel, "hello");
+        bob.must(json!({"command": "delete", "message": said}));
+        assert_eq!(server.stop("TERM"), Some(0));
+        !is_wiped(&server.folder)
+    };
+    assert!((0..5).any(|_| stop_after_deleting()), "what was deleted just before was left");
 }
 
 #[test]
