@@ -1,7 +1,7 @@
 //! Passwords: Argon2id behind a gate.
 //!
 //! # Threads
-//! Hashing happens on the client's own thread, in a block of memory that is lent. There are
+//! The client's own thread waits while its hash is made, in a block of memory that is lent. There are
 //! as many blocks as hashes may be at work at a time; holding one is the permission to hash.
 //! The memory is kept: 200 logins at once take no more than the blocks.
 
@@ -15,6 +15,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use crate::error::Refusal;
 use crate::protocol::Password;
 use crate::store::PasswordHash;
+use crate::thread::deeply;
 
 /// OWASP's figures for Argon2id: 19 MiB, 2 passes, 1 lane.
 const MEMORY_KIB: u32 = 19 * 1024;
@@ -95,9 +96,11 @@ impl PasswordHasher {
         if lent.memory.len() < blocks {
             lent.memory.resize(blocks, Block::default());
         }
-        argon2
-            .hash_password_into_with_memory(password.as_bytes(), salt, hash, &mut lent.memory)
-            .map_err(Refusal::internal)
+        let memory = &mut lent.memory;
+        deeply(|| {
+            argon2.hash_password_into_with_memory(password.as_bytes(), salt, hash, &mut *memory)
+        })
+        .map_err(Refusal::internal)
     }
 }
 

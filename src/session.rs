@@ -8,12 +8,13 @@ use crate::connection::Connection;
 use crate::error::Disconnect;
 use crate::id::ConnectionId;
 use crate::protocol::packet::encode_greeting;
+use crate::thread::deeply;
 use crate::throttle::{AddressKey, Bucket};
 use crate::wire::http::{self, HttpStatus, Manner, Request};
 use crate::wire::{Decoder, Framing, Incoming, Violation};
 
 /// What an inbox keeps of its memory while it is empty.
-const INBOX_BYTES_KEPT: usize = 4096;
+const INBOX_BYTES_KEPT: usize = 256;
 
 /// How long a connection is kept for the next HTTP request. A browser opens six to load the client,
 /// within a second, and holds them as long as it may: with those of ten others, that is all that an
@@ -51,7 +52,7 @@ impl Client<'_> {
     fn serve(&mut self) -> Result<(), Disconnect> {
         let limits = &self.services.config.limits;
         let begun = Instant::now();
-        self.connection.handshake(begun + limits.handshake_timeout)?;
+        deeply(|| self.connection.handshake(begun + limits.handshake_timeout))?;
         match self.converse(begun + limits.login_timeout) {
             Ok(farewell) => self.connection.farewell(&farewell),
             // It fell silent, hung up first, or was cut off by a stop.
