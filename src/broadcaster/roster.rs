@@ -24,8 +24,13 @@ use crate::under_way::Answer;
 
 /// How soon a client that did not take everything is tried again.
 const RETRY_INTERVAL: Duration = Duration::from_millis(10);
-/// `online` events are at least this far apart, however many members come at once.
+/// `online` events are at least this far apart, for each so many members that the last one listed:
+/// about 4 KiB a second to each client, however many come and go. So while many come at once, the
+/// lists become rarer as they grow, and all of them together are a few times the last.
 const ONLINE_INTERVAL: Duration = Duration::from_millis(250);
+const ONLINE_INTERVAL_MEMBERS: usize = 64;
+/// But no further than this.
+const ONLINE_INTERVAL_MAX: Duration = Duration::from_secs(5);
 /// How long a client that is sent away has for its farewell.
 const ENDING_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -99,7 +104,7 @@ impl Roster {
     /// When there is something to do even if nobody says anything.
     fn next_wake(&self) -> Option<Instant> {
         let retry = (!self.behind.is_empty()).then(|| self.retried + RETRY_INTERVAL);
-        let announce = self.online_changed.then(|| self.announced.1 + ONLINE_INTERVAL);
+        let announce = self.online_changed.then(|| self.next_announcement());
         let cut_off = self.ending.front().map(|(deadline, _)| *deadline);
         retry.into_iter().chain(announce).chain(cut_off).min()
     }
@@ -301,9 +306,15 @@ impl Roster {
         }
     }
 
+    /// When the next `online` event may come.
+    fn next_announcement(&self) -> Instant {
+        let (members, announced) = &self.announced;
+        *announced + online_interval(members.len())
+    }
+
     /// Tells who is connected, if that is due and another set than was told last.
     fn announce_online(&mut self) {
-        if !self.online_changed || self.announced.1.elapsed() < ONLINE_INTERVAL {
+        if !self.online_changed || Instant::now() < self.next_announcement() {
             return;
         }
         self.online_changed = false;
@@ -365,6 +376,12 @@ impl Roster {
     }
 }
 
+/// How long an `online` event stands that lists so many members.
+fn online_interval(members: usize) -> Duration {
+    let times = u32::try_from(members / ONLINE_INTERVAL_MEMBERS).unwrap_or(u32::MAX);
+    ONLINE_INTERVAL.saturating_mul(times).clamp(ONLINE_INTERVAL, ONLINE_INTERVAL_MAX)
+}
+
 /// The connections whose member may read the channel.
 fn readers_of(
     channel: ChannelId,
@@ -376,4 +393,32 @@ fn readers_of(
         access.is_some_and(|access| access.allows(Permission::ReadMessages))
     };
     clients.iter().filter(|(_, client)| may_read(client)).map(|(id, _)| *id).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bytes of `online` events to a client that is there while `members` come, evenly, within
+    /// `duration`, by the size of the last of these events.
+    fn cost_of_a_crowd(members: u32, duration: Duration) -> f64 {
+        let (mut bytes, mut time, mut last) = (0, Duration::ZERO, 0);
+        while last < members as usize {
+            let come = time.as_secs_f64() / duration.as_secs_f64();
+            last = ((f64::from(members) * come) as usize).min(members as usize);
+            bytes += last;
+            time += online_interval(last);
+        }
+        bytes as f64 / last as f64
+    }
+
+    #[test]
+    fn a_crowd_that_comes_costs_a_client_a_few_lists() {
+        for (members, seconds) in [(100, 1), (1000, 1), (1000, 3), (1000, 12), (4000, 12)] {
+            let cost = cost_of_a_crowd(members, Duration::from_secs(seconds));
+            assert!(cost < 5.0, "{members} within {seconds} s: {cost} lists");
+        }
+        assert_eq!(online_interval(0), ONLINE_INTERVAL);
+        assert_eq!(online_interval(usize::MAX), ONLINE_INTERVAL_MAX);
+    }
 }
