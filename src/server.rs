@@ -19,6 +19,7 @@ use std::time::Duration;
 use std::{fs, mem};
 
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::net::listen;
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::answers::LargeAnswers;
@@ -44,6 +45,8 @@ const CLIENT_STACK_BYTES: usize = 512 * 1024;
 /// Open files that no client takes, besides those open when the listener is: what the database
 /// opens while it works, certificates read again, and some to spare.
 const FILES_TO_SPARE: usize = 32;
+/// Connections that wait to be accepted at most, as far as the system allows (`somaxconn`).
+const CONNECTIONS_WAITING_MAX: i32 = 4096;
 /// How long a stop waits for clients' threads to finish, and then for those it cut off.
 const STOP_TIMEOUT: Duration = Duration::from_secs(3);
 const CUT_OFF_TIMEOUT: Duration = Duration::from_millis(500);
@@ -95,6 +98,8 @@ impl Server {
         let unreachable =
             |error: io::Error| StartupError::new(format_args!("addr: {address}"), error);
         let listener = TcpListener::bind(address).map_err(unreachable)?;
+        // Once more: std's queue holds 128, and who finds it full tries again a second later.
+        listen(&listener, CONNECTIONS_WAITING_MAX).map_err(io::Error::from).map_err(unreachable)?;
         listener.set_nonblocking(true).map_err(unreachable)?;
         // The newest is closed at once, rather than wait in the system's queue for a file.
         let connections_max = config.limits.connections_max.min(allow_open_files()?);

@@ -31,7 +31,7 @@ const PLACES: &[(&str, &[&str], &[&str])] = &[
 
 const FILE_LINES_MAX: usize = 450;
 /// Without comments and empty lines: what has to be read to know what the program does.
-const CODE_LINES_MAX: usize = 10_900;
+const CODE_LINES_MAX: usize = 11_200;
 
 /// A file of `src/`: its path there, its code without comments, its count of lines; both
 /// without its tests.
