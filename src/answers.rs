@@ -14,7 +14,8 @@
 use std::collections::HashMap;
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -38,7 +39,6 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 #[derive(Default)]
 pub(crate) struct LargeAnswers {
     state: Mutex<State>,
-    changed: Condvar,
 }
 
 #[derive(Default)]
@@ -55,6 +55,8 @@ struct Asker {
     socket: RawFd,
     member: MemberId,
     length: Length,
+    /// Woken alone when it may begin: a thousand may wait.
+    thread: Thread,
 }
 
 /// What an answer needs before it is made.
@@ -86,11 +88,12 @@ impl LargeAnswers {
     ) -> Option<Making<'_>> {
         let socket = client.as_raw_fd();
         let mut state = self.lock();
-        state.queue.push(Asker { socket, member, length });
+        state.queue.push(Asker { socket, member, length, thread: thread::current() });
         self.let_begin(&mut state);
         while !state.being_made.iter().any(|asker| asker.socket == socket) {
-            let waited = self.changed.wait_timeout(state, LOOK_INTERVAL);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            drop(state);
+            thread::park_timeout(LOOK_INTERVAL);
+            state = self.lock();
             // One looks for all.
             if state.queue.first().is_some_and(|first| first.socket == socket) {
                 self.let_begin(&mut state);
@@ -120,9 +123,7 @@ impl LargeAnswers {
     /// Lets those begin for whom there is room now. Where there is none, ends those in the way who
     /// take nothing, as many as it needs.
     fn let_begin(&self, state: &mut State) {
-        while !state.queue.is_empty() && (state.begin_next() || state.end_stalled()) {
-            self.changed.notify_all();
-        }
+        while !state.queue.is_empty() && (state.begin_next() || state.end_stalled()) {}
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -146,8 +147,11 @@ impl State {
         let ready = self.queue.iter().enumerate().filter(|(_, asker)| may_begin(asker));
         // Of those that are alike, the first.
         let next = ready.min_by_key(|(_, asker)| own_bytes(asker) > 0).map(|(place, _)| place);
-        self.being_made.extend(next.map(|place| self.queue.remove(place)));
-        next.is_some()
+        let Some(place) = next else { return false };
+        let asker = self.queue.remove(place);
+        asker.thread.unpark();
+        self.being_made.push(asker);
+        true
     }
 
     /// Whether somebody was in the way of one who asks, took nothing, and is cut off.
