@@ -7,6 +7,9 @@
 //! has taken nothing for `STALLED_TIMEOUT` and is cut off. Nobody is, however slow, while there
 //! is room. Short answers are bounded by the member's part only.
 //!
+//! The list of members is made once for those who wait for it together, and kept no longer than
+//! anybody waits or is served: one list at a time, of one version of it.
+//!
 //! # Order
 //! Members of whom nothing waits come before those who have something to read; among themselves
 //! both come as they asked. Who is past its own part holds up nobody.
@@ -19,6 +22,7 @@ use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use serde_json::value::RawValue;
 
 use crate::id::MemberId;
 use crate::log;
@@ -41,6 +45,9 @@ pub(crate) struct LargeAnswers {
     state: Mutex<State>,
 }
 
+/// A list whose items are encoded already.
+pub(crate) type Encoded = Arc<Vec<Box<RawValue>>>;
+
 #[derive(Default)]
 struct State {
     /// In the order in which they asked.
@@ -48,6 +55,8 @@ struct State {
     being_made: Vec<Asker>,
     /// By their sockets, which are open while they are in here.
     waiting: HashMap<RawFd, Waiting>,
+    /// The list of members as of a version, while others may want it, too.
+    kept: Option<((i64, i64), Encoded)>,
 }
 
 /// Whose answer is to be made. One connection asks for one thing at a time.
@@ -124,6 +133,9 @@ impl LargeAnswers {
     /// take nothing, as many as it needs.
     fn let_begin(&self, state: &mut State) {
         while !state.queue.is_empty() && (state.begin_next() || state.end_stalled()) {}
+        if state.queue.is_empty() && state.being_made.is_empty() {
+            state.kept = None;
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -192,6 +204,20 @@ fn has_hung_up(client: &TcpStream) -> bool {
 pub(crate) struct Making<'a> {
     answers: &'a LargeAnswers,
     socket: RawFd,
+}
+
+impl Making<'_> {
+    /// What somebody has kept of this version.
+    pub(crate) fn find_kept(&self, version: (i64, i64)) -> Option<Encoded> {
+        let state = self.answers.lock();
+        let kept = state.kept.as_ref().filter(|(kept, _)| *kept == version);
+        kept.map(|(_, list)| Arc::clone(list))
+    }
+
+    /// For those who wait for the same.
+    pub(crate) fn keep(&self, version: (i64, i64), list: &Encoded) {
+        self.answers.lock().kept = Some((version, Arc::clone(list)));
+    }
 }
 
 impl Drop for Making<'_> {

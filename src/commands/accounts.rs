@@ -1,9 +1,12 @@
 //! Accounts (protocol section 4, "Accounts").
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::to_raw_value;
 
+use crate::answers::Encoded;
 use crate::commands::sessions::{Proof, login_by_token};
 use crate::commands::{Answer, Length, NoFields, Request, Session, allow};
 use crate::config::{Limits, Registration};
@@ -223,13 +226,27 @@ pub(super) fn get_user(
     user.map(|data| Answer { data }).ok_or(Refusal::NotFound)
 }
 
-/// All members.
+/// All members. Many ask at once after a restart: the list is made once for all of them.
 pub(super) fn get_metadata(
     session: &mut Session<'_>,
     _: NoFields,
-) -> Result<Answer<Vec<User>>, Refusal> {
+) -> Result<Answer<Encoded>, Refusal> {
     session.begin_large_answer(Length::Long)?;
-    Ok(Answer { data: session.read(|db, _| db.list_users())? })
+    let making = session.large_answer.as_ref();
+    let data = session.read(|db, _| {
+        let version = db.users_version()?;
+        if let Some(kept) = making.and_then(|making| making.find_kept(version)) {
+            return Ok(kept);
+        }
+        let users = db.list_users()?;
+        let encoded = users.iter().map(to_raw_value).collect::<Result<Vec<_>, _>>();
+        let encoded = Arc::new(encoded.map_err(Refusal::internal)?);
+        if let Some(making) = making {
+            making.keep(version, &encoded);
+        }
+        Ok(encoded)
+    })?;
+    Ok(Answer { data })
 }
 
 /// Members with at least one connection.

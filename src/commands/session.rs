@@ -61,7 +61,7 @@ pub(crate) struct Session<'s> {
     topics: Topics,
     under_way: UnderWay,
     /// The turn to make a large answer, from before it is read until it is on its way.
-    large_answer: Option<Making<'s>>,
+    pub(super) large_answer: Option<Making<'s>>,
     pub(super) leaving: bool,
 }
 

@@ -125,6 +125,16 @@ impl Reader<'_> {
         users.map(|stored| self.user(stored?)).collect()
     }
 
+    /// Of what `list_users` reads: two lists of one version are the same. Whatever process changed
+    /// them, it is of the commit that is read here.
+    pub(crate) fn users_version(&self) -> Result<(i64, i64), Refusal> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT value FROM settings WHERE name = 'users_version'")?;
+        let version = statement.query_row([], |row| row.get(0)).optional()?;
+        Ok((self.access().version, version.unwrap_or_default()))
+    }
+
     /// With the picture they set, else the default where there is one, else the one made for them.
     fn user(&self, (uuid, name, pfp, made_pfp): Stored) -> Result<User, Refusal> {
         let groups = self.access().groups_of(uuid).to_vec();
@@ -146,6 +156,12 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
 }
 
 impl WriteTx<'_> {
+    /// *Invariant:* after each change of a name or picture, and for each new member.
+    fn renew_users_version(&mut self) -> Result<(), Refusal> {
+        let (_, version) = self.users_version()?;
+        self.update_setting("users_version", &(version + 1))
+    }
+
     /// A new member. The name must be free: see `find_member`.
     pub(crate) fn insert_member(
         &mut self,
@@ -159,6 +175,7 @@ impl WriteTx<'_> {
                 "INSERT INTO members (uuid, name, password, made_pfp) VALUES (?1, ?2, ?3, ?4)",
             )?
             .execute(params![uuid, name.as_str(), password.0, made_pfp])?;
+        self.renew_users_version()?;
         Ok(uuid)
     }
 
@@ -178,7 +195,7 @@ impl WriteTx<'_> {
         self.connection
             .prepare_cached("UPDATE members SET name = ?2 WHERE uuid = ?1")?
             .execute(params![member, name.as_str()])?;
-        Ok(())
+        self.renew_users_version()
     }
 
     /// Another picture.
@@ -186,7 +203,7 @@ impl WriteTx<'_> {
         self.connection
             .prepare_cached("UPDATE members SET pfp = ?2 WHERE uuid = ?1")?
             .execute(params![member, pfp.into_base64()])?;
-        Ok(())
+        self.renew_users_version()
     }
 
     /// Another password.

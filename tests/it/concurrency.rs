@@ -204,6 +204,38 @@ fn edits_of_one_message_are_seen_in_one_order_and_the_last_one_stays() {
 }
 
 #[test]
+fn a_list_of_members_is_never_older_than_what_its_asker_was_answered() {
+    let (_server, mut clients) = crowd(12);
+    let uuids: Vec<i64> = clients[0].must(json!({"command": "online"}))["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|uuid| uuid.as_i64().unwrap())
+        .collect();
+    assert_eq!(uuids.len(), clients.len());
+    let last = at_once(&mut clients, |client| {
+        let mut name = String::new();
+        for n in 0..25 {
+            name = format!("{n} {:?}", thread::current().id());
+            client.must(json!({"command": "nick", "nick": name}));
+            let list = client.must(json!({"command": "get_metadata"}));
+            let users = list["data"].as_array().unwrap();
+            assert_eq!(users.len(), uuids.len());
+            assert!(users.iter().any(|user| user["name"] == *name), "{name} is not in {list}");
+        }
+        name
+    });
+    let list = clients[0].must(json!({"command": "get_metadata"}));
+    let names: Vec<&str> = list["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|user| user["name"].as_str().unwrap())
+        .collect();
+    assert!(last.iter().all(|name| names.contains(&name.as_str())));
+}
+
+#[test]
 fn a_nonce_retried_at_once_stores_one_message() {
     let server = Server::start();
     let mut clients = vec![server.member("alice")];
