@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 use std::io::{self, IoSlice, Write};
 use std::net::TcpStream;
+use std::ops::Range;
 
+use memmap2::MmapMut;
 use rustix::net::{SendAncillaryBuffer, SendFlags, send, sendmsg};
 
 use crate::pieces::PIECE_BYTES;
@@ -42,8 +44,11 @@ pub(crate) struct Backlog {
 #[derive(Debug)]
 struct Segment {
     kind: Kind,
-    bytes: Vec<u8>,
-    sent_bytes: usize,
+    /// From the system itself, and at once back to it: freed blocks of this size are kept by the C
+    /// library, as many as ever waited.
+    block: MmapMut,
+    /// What of it waits.
+    left: Range<usize>,
 }
 
 impl Backlog {
@@ -59,28 +64,29 @@ impl Backlog {
         }
     }
 
-    fn push(&mut self, kind: Kind, mut bytes: &[u8]) {
+    fn push(&mut self, kind: Kind, mut bytes: &[u8]) -> io::Result<()> {
         *self.count(kind) += bytes.len();
         while !bytes.is_empty() {
             match self.segments.back_mut() {
-                Some(last) if last.kind == kind && last.bytes.len() < PIECE_BYTES => {
-                    let room = PIECE_BYTES - last.bytes.len();
-                    let (now, later) = bytes.split_at(room.min(bytes.len()));
-                    last.bytes.extend_from_slice(now);
-                    bytes = later;
+                Some(last) if last.kind == kind && last.left.end < last.block.len() => {
+                    let mut room = last.block.get_mut(last.left.end..).unwrap_or_default();
+                    let written_bytes = room.write(bytes)?;
+                    last.left.end += written_bytes;
+                    bytes = bytes.get(written_bytes..).unwrap_or_default();
                 }
                 Some(_) | None => {
-                    let bytes = Vec::with_capacity(PIECE_BYTES);
-                    self.segments.push_back(Segment { kind, bytes, sent_bytes: 0 });
+                    let block = MmapMut::map_anon(PIECE_BYTES)?;
+                    self.segments.push_back(Segment { kind, block, left: 0..0 });
                 }
             }
         }
+        Ok(())
     }
 
     /// Sends as much as the kernel takes.
     pub(crate) fn send(&mut self, socket: &TcpStream) -> io::Result<()> {
         while let Some(first) = self.segments.front_mut() {
-            let left = first.bytes.get(first.sent_bytes..).unwrap_or_default();
+            let left = first.block.get(first.left.clone()).unwrap_or_default();
             if left.is_empty() {
                 self.segments.pop_front();
                 continue;
@@ -89,7 +95,7 @@ impl Backlog {
             if sent_bytes == 0 {
                 break;
             }
-            first.sent_bytes += sent_bytes;
+            first.left.start += sent_bytes;
             self.sent_bytes += sent_bytes as u64;
             let kind = first.kind;
             *self.count(kind) -= sent_bytes;
@@ -122,7 +128,7 @@ impl Write for Outgoing<'_> {
         for slice in slices {
             let skipped_bytes = sent_bytes.min(slice.len());
             sent_bytes -= skipped_bytes;
-            self.backlog.push(self.kind, slice.get(skipped_bytes..).unwrap_or_default());
+            self.backlog.push(self.kind, slice.get(skipped_bytes..).unwrap_or_default())?;
         }
         Ok(total_bytes)
     }
