@@ -11,6 +11,7 @@ PRAGMA user_version = 4;            -- the schema's number
 -- 'base_permissions'  a blob of three bytes
 -- 'name', 'icon'      text; they win over the configuration. The icon is base64 of a PNG
 -- 'access_version'    an integer that grows with every change of who may do what
+-- 'users_version'     an integer that grows with every change of a name or picture
 -- 'last_backup'       when a backup was last made and found whole
 CREATE TABLE settings (
     name  TEXT PRIMARY KEY,

@@ -56,6 +56,9 @@ fn say(tx: &mut WriteTx<'_>, new: NewMessage, nonce: Option<&Nonce>) -> Result<S
         tx.find_seq(new.channel, reply)?.ok_or(Refusal::NotFound)?;
     }
     allow(access.allows(Permission::SendMessages))?;
+    if nonce.is_some() {
+        tx.write_several()?;
+    }
     let message = tx.insert_message(new)?;
     let said = Said { message: message.uuid };
     if let Some(nonce) = nonce {

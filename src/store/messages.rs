@@ -5,6 +5,7 @@ use rusqlite::{OptionalExtension, Row, params};
 use crate::error::Refusal;
 use crate::id::{ChannelId, MemberId, MessageId, now_s};
 use crate::protocol::{Message, MessageText, Nonce};
+use crate::store::writer::draw_id;
 use crate::store::{Reader, WriteTx};
 
 /// How long a nonce makes a retry safe, in seconds.
@@ -121,10 +122,10 @@ impl Reader<'_> {
 }
 
 impl WriteTx<'_> {
-    /// Stores a message, as the last of its channel.
+    /// Stores a message, as the last of its channel. One statement, but for a uuid that is taken.
     pub(crate) fn insert_message(&mut self, new: NewMessage) -> Result<Message, Refusal> {
-        let message = Message {
-            uuid: self.fresh_id("SELECT 1 FROM messages WHERE uuid = ?1")?,
+        let mut message = Message {
+            uuid: draw_id()?,
             content: new.content.into_string(),
             author_uuid: new.author,
             channel_uuid: new.channel,
@@ -132,19 +133,23 @@ impl WriteTx<'_> {
             edited: false,
             reply: new.reply,
         };
-        self.connection
-            .prepare_cached(
-                "INSERT INTO messages (uuid, channel_uuid, author_uuid, content, date, reply_uuid)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            )?
-            .execute(params![
+        let mut insert = self.connection.prepare_cached(
+            "INSERT INTO messages (uuid, channel_uuid, author_uuid, content, date, reply_uuid)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (uuid) DO NOTHING",
+        )?;
+        let mut insert = |message: &Message| {
+            insert.execute(params![
                 message.uuid,
                 message.channel_uuid,
                 message.author_uuid,
                 message.content,
                 message.date,
                 message.reply,
-            ])?;
+            ])
+        };
+        while insert(&message)? == 0 {
+            message.uuid = draw_id()?;
+        }
         Ok(message)
     }
 

@@ -1,5 +1,5 @@
-//! The one thread that writes. It takes all requests that are waiting, runs each in its own
-//! savepoint, commits once for all of them, tells the broadcaster, then answers them.
+//! The one thread that writes. It takes all requests that are waiting, runs each so that it can be
+//! undone by itself, commits once for all of them, tells the broadcaster, then answers them.
 //!
 //! # Order
 //! Commit, then tell, then answer: nobody hears of what could be rolled back, and nobody is
@@ -151,6 +151,18 @@ pub(crate) struct WriteTx<'c> {
     /// Whether the database says something else about who may do what than the snapshot:
     /// see `settle`.
     pub(super) is_stale: bool,
+    undo: Undo,
+}
+
+/// How what a job wrote is undone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Undo {
+    /// With the transaction, in which it is alone.
+    All,
+    /// By itself: it is one statement at most, and one that fails has done nothing.
+    Statement,
+    /// Back to its savepoint.
+    Savepoint,
 }
 
 impl<'c> Deref for WriteTx<'c> {
@@ -162,6 +174,16 @@ impl<'c> Deref for WriteTx<'c> {
 }
 
 impl WriteTx<'_> {
+    /// Before the first write of a job that nobody waits for (`Writer::run_later`), if it is to be
+    /// more than one statement. Those that somebody waits for may be.
+    pub(crate) fn write_several(&mut self) -> Result<(), Refusal> {
+        if self.undo == Undo::Statement {
+            self.connection.prepare_cached("SAVEPOINT job")?.execute([])?;
+            self.undo = Undo::Savepoint;
+        }
+        Ok(())
+    }
+
     /// Told to others after the commit, in the order of publishing.
     pub(crate) fn publish(&mut self, event: Event) {
         self.changes.push(Change::Event(event));
@@ -173,10 +195,19 @@ impl WriteTx<'_> {
             let raw = draw_uuid(now_ms()).map_err(Refusal::internal)?;
             let mut statement = self.connection.prepare_cached(exists)?;
             if statement.query_row([raw as i64], |_| Ok(())).optional()?.is_none() {
-                return T::try_from(raw).map_err(|_| Refusal::internal("out of uuids"));
+                return id_of(raw);
             }
         }
     }
+}
+
+/// A uuid that may be in use.
+pub(super) fn draw_id<T: TryFrom<u64>>() -> Result<T, Refusal> {
+    id_of(draw_uuid(now_ms()).map_err(Refusal::internal)?)
+}
+
+fn id_of<T: TryFrom<u64>>(raw: u64) -> Result<T, Refusal> {
+    T::try_from(raw).map_err(|_| Refusal::internal("out of uuids"))
 }
 
 trait Job: Send {
@@ -340,17 +371,20 @@ impl<P: Fn(Vec<Change>)> State<P> {
             begun?;
         }
         let noticed = self.notice(&mut changes)?;
-        // One that is alone needs no savepoint within its transaction.
-        let is_shared = jobs.len() > 1;
+        let is_alone = jobs.len() == 1;
         for job in jobs {
-            if is_shared {
-                self.execute("SAVEPOINT job")?;
-            }
-            let done = {
+            let written_rows = self.connection.total_changes();
+            let (done, undo) = {
                 let access = Arc::clone(&self.access);
                 let reader = Reader::within(&self.connection, &self.shared, access);
-                let mut tx = WriteTx { reader, changes: Vec::new(), is_stale: false };
-                job.run(&mut tx).then(|| (Arc::clone(tx.access()), mem::take(&mut tx.changes)))
+                let undo = if is_alone { Undo::All } else { Undo::Statement };
+                let mut tx = WriteTx { reader, changes: Vec::new(), is_stale: false, undo };
+                if job.is_awaited() {
+                    tx.write_several()?;
+                }
+                let done =
+                    job.run(&mut tx).then(|| (Arc::clone(tx.access()), mem::take(&mut tx.changes)));
+                (done, tx.undo)
             };
             if let Some((access, mut done)) = done {
                 self.access = access;
@@ -358,13 +392,20 @@ impl<P: Fn(Vec<Change>)> State<P> {
             } else if self.connection.is_autocommit() {
                 // A full disk or a failed write makes SQLite give up the whole transaction.
                 return Err(Refusal::internal("a write failed in the same commit"));
-            } else if is_shared {
-                self.execute("ROLLBACK TO job")?;
             } else {
-                self.execute("ROLLBACK")?;
-                self.execute("BEGIN")?;
+                match undo {
+                    Undo::All => {
+                        self.execute("ROLLBACK")?;
+                        self.execute("BEGIN")?;
+                    }
+                    Undo::Savepoint => self.execute("ROLLBACK TO job")?,
+                    Undo::Statement if self.connection.total_changes() == written_rows => {}
+                    Undo::Statement => {
+                        return Err(Refusal::internal("half a request was written"));
+                    }
+                }
             }
-            if is_shared {
+            if undo == Undo::Savepoint {
                 self.execute("RELEASE job")?;
             }
         }
