@@ -11,6 +11,7 @@ mod groups;
 mod head;
 mod inspection;
 mod invites;
+mod jobs;
 mod look;
 mod messages;
 mod migrations;

@@ -34,13 +34,12 @@ use crate::log;
 use crate::protocol::Event;
 use crate::queue::{Receiver, Sender, bounded};
 use crate::store::access::{access_version, load_access};
+use crate::store::jobs::{Job, Order, Work, gather};
 use crate::store::traces::Traces;
 use crate::store::{Change, Reader, Shared, Whose};
 use crate::thread::spawn_essential;
 use crate::under_way::Answer;
 
-/// Jobs that share one commit at most: bounds how long the first of them waits.
-const BATCH_JOBS_MAX: usize = 256;
 /// Jobs that wait at most.
 const QUEUE_JOBS_MAX: usize = 1024;
 /// How long a stop waits for what is queued.
@@ -56,11 +55,6 @@ pub(super) struct Writer {
     ended: Receiver<bool>,
     /// Whether it waits for another program that holds the database.
     is_waiting: Arc<AtomicBool>,
-}
-
-enum Order {
-    Run(Box<dyn Job>),
-    Stop,
 }
 
 impl Writer {
@@ -98,7 +92,7 @@ impl Writer {
             answer.send(outcome).ok();
             None
         };
-        self.order(Box::new(Work { work: Some(work), outcome: None, reply, is_awaited: true }))?;
+        self.order(Work::new(work, reply, true))?;
         answered.recv().map_err(|_| stopped())?
     }
 
@@ -108,7 +102,7 @@ impl Writer {
         answer: impl FnOnce(Result<T, Refusal>) -> Answer + Send + 'static,
     ) -> Result<(), Refusal> {
         let reply = move |outcome| Some(answer(outcome));
-        self.order(Box::new(Work { work: Some(work), outcome: None, reply, is_awaited: false }))
+        self.order(Work::new(work, reply, false))
     }
 
     fn order(&self, job: Box<dyn Job>) -> Result<(), Refusal> {
@@ -210,55 +204,6 @@ fn id_of<T: TryFrom<u64>>(raw: u64) -> Result<T, Refusal> {
     T::try_from(raw).map_err(|_| Refusal::internal("out of uuids"))
 }
 
-trait Job: Send {
-    /// Does the work. Whether it may stay.
-    fn run(&mut self, tx: &mut WriteTx<'_>) -> bool;
-
-    /// Whether somebody waits for the outcome, and so is answered after all others were told.
-    fn is_awaited(&self) -> bool;
-
-    /// Tells the outcome, or `fault` in place of a success that was not committed. The answer, where
-    /// nobody waits for it.
-    fn answer(self: Box<Self>, fault: Option<&Refusal>) -> Option<Answer>;
-}
-
-struct Work<F, T, R> {
-    work: Option<F>,
-    outcome: Option<Result<T, Refusal>>,
-    reply: R,
-    is_awaited: bool,
-}
-
-impl<F, T, R> Job for Work<F, T, R>
-where
-    F: FnOnce(&mut WriteTx<'_>) -> Result<T, Refusal> + Send,
-    T: Send,
-    R: FnOnce(Result<T, Refusal>) -> Option<Answer> + Send,
-{
-    fn run(&mut self, tx: &mut WriteTx<'_>) -> bool {
-        self.outcome = self.work.take().map(|work| {
-            let outcome = work(tx)?;
-            tx.settle()?;
-            Ok(outcome)
-        });
-        matches!(self.outcome, Some(Ok(_)))
-    }
-
-    fn is_awaited(&self) -> bool {
-        self.is_awaited
-    }
-
-    fn answer(self: Box<Self>, fault: Option<&Refusal>) -> Option<Answer> {
-        let outcome = match (self.outcome, fault) {
-            (Some(Err(refusal)), _) => Err(refusal),
-            (_, Some(fault)) => Err(fault.clone()),
-            (Some(outcome), None) => outcome,
-            (None, None) => Err(Refusal::internal("the writer passed a request over")),
-        };
-        (self.reply)(outcome)
-    }
-}
-
 /// What the writer thread owns.
 struct State<P> {
     connection: Connection,
@@ -285,7 +230,7 @@ struct Noticed {
 
 impl<P: Fn(Vec<Change>)> State<P> {
     fn run(&mut self, orders: &Receiver<Order>) {
-        let mut jobs = Vec::new();
+        let (mut jobs, mut together) = (Vec::new(), 0);
         // The first look, so that later ones have something to compare with.
         self.commit_together(&mut jobs);
         loop {
@@ -301,14 +246,8 @@ impl<P: Fn(Vec<Change>)> State<P> {
                 }
                 Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => return,
             }
-            let mut stop = false;
-            while jobs.len() < BATCH_JOBS_MAX && !stop {
-                match orders.try_recv() {
-                    Ok(Order::Run(job)) => jobs.push(job),
-                    Ok(Order::Stop) => stop = true,
-                    Err(_) => break,
-                }
-            }
+            let stop = gather(orders, &mut jobs, together);
+            together = jobs.len();
             self.commit_together(&mut jobs);
             if stop {
                 return;
