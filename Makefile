@@ -21,7 +21,7 @@ SYSUSERSDIR = $(DESTDIR)$(PREFIX)/lib/sysusers.d
 
 # The steps of `check` come in their order also under `make -j`: cargo shares out the cores itself.
 .NOTPARALLEL:
-.PHONY: help build run test lint check smoke test-web screenshots chromium torture durability fuzz bench interop tls install uninstall clean
+.PHONY: help build run test lint check smoke test-web screenshots chromium torture durability fuzz bench bench-peers interop tls install uninstall clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s  %s\n", $$1, $$2 }' Makefile
@@ -79,8 +79,11 @@ fuzz: ## Look for hostile input, FUZZ_SECONDS (60) for each kind (needs a nightl
 	    $(CARGO) +nightly fuzz run --sanitizer none "$$target" -- -max_total_time=$(FUZZ_SECONDS) -max_len=20000 || exit 1; \
 	done
 
-bench: ## Measure the release build over TLS on loopback
+bench: ## Measure the release build over TLS on loopback; the figures are in $(TARGET)/bench.json, too
 	$(CARGO) bench --locked --bench server
+
+bench-peers: ## Measure fan-out, latency and memory beside ngircd (Debian's; it says if it is missing)
+	$(CARGO) bench --locked --bench server -- --peers
 
 interop: build ## Chat through an unmodified asterpy (Python 3.11 or newer, from PyPI)
 	$(PYTHON) -m venv "$(TARGET)/interop"

@@ -1,16 +1,25 @@
 //! What those who mean no good cost the others.
 
 use std::io::Write;
-use std::path::Path;
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
-use crate::clients::{Blocking, Clients, PASSWORD, login_request, read_answer};
+use crate::clients::{Blocking, Clients, PASSWORD, read_answer};
+use crate::database::make_community;
+use crate::dialect::login_request;
+use crate::histogram::Histogram;
+use crate::report::{Report, Row};
+use crate::rounds::{Round, Side, middle, middle_ratio};
 use crate::server::{Rules, Server};
-use crate::{COLUMNS, Figures, Outcome, Plan, Side, machine, print_figures, print_head, print_row};
+use crate::{Bench, Outcome, machine};
 
-/// Clients that never read.
+/// Clients that listen; those who never read among them, or beside them.
+const LISTENERS: usize = 100;
+const STALLED: usize = 20;
 const DEAF: usize = 100;
+const SENDERS: [usize; 2] = [1, 8];
+/// What the stalled may cost the others.
+const COST_MAX: f64 = 0.05;
 /// What may wait for one of them, by default.
 const BOUND_KIB: f64 = 4096.0;
 /// What is logged when one of them is closed.
@@ -23,55 +32,96 @@ const LOGINS: usize = 200;
 /// How long one who pings pauses between an answer and the next.
 const PING_PAUSE: Duration = Duration::from_millis(2);
 
-/// Holds a server with clients that never read beside one without, a round of this and a round
-/// of that, so that both have the same machine; then fills their bounds.
-pub(crate) fn measure_deaf(folder: &Path, core: usize, plan: &Plan) -> Outcome<()> {
-    let (count, deaf) = (108 / plan.divisor, DEAF / plan.divisor);
-    println!("{deaf} clients that never read, beside none. From each send to each delivery:\n");
-    let mut none = Side::start("nobody is deaf", Rules::None, folder, core, count)?;
-    let mut some = Side::start("some are deaf", Rules::None, folder, core, count)?;
+/// Holds a server of whose clients some never read beside one where all do.
+pub(crate) fn measure_stalled(bench: &Bench, report: &mut Report) -> Outcome<()> {
+    let [listeners, stalled] = [LISTENERS, STALLED].map(|count| count / bench.plan.divisor);
+    let case = format!("{stalled} of {listeners} never read, beside none");
+    let counts = (listeners, listeners - stalled, stalled);
+    let sides = measure_sides(bench, report, ("stalled receivers", &case), counts)?;
+    sides.into_iter().try_for_each(|side| side.server.stop())
+}
+
+/// Holds a server with clients that never read beside one without; then fills their bounds.
+pub(crate) fn measure_deaf(bench: &Bench, report: &mut Report) -> Outcome<()> {
+    let [listeners, deaf] = [LISTENERS, DEAF].map(|count| count / bench.plan.divisor);
+    let case = format!("{deaf} that never read beside {listeners}, and without");
+    let [none, mut some] =
+        measure_sides(bench, report, ("deaf", &case), (listeners, listeners, deaf))?;
     let before_kib = some.server.resident_kib()?;
-    print_head();
-    for senders in [1, 8] {
-        for _ in 0..plan.rounds {
-            for side in [&mut none, &mut some] {
-                let outcome = measure_side(side, senders, deaf, plan);
-                side.server.explain(outcome)?;
-            }
-        }
-        let pairs: Vec<Figures> = some
-            .rounds
-            .iter()
-            .zip(&none.rounds)
-            .map(|(some, none)| std::array::from_fn(|column| some[column] / none[column]))
-            .collect();
-        for side in [&mut none, &mut some] {
-            print_row(&format!("{senders} of {count} send, {}", side.what), count, &side.rounds);
-            side.rounds.clear();
-        }
-        print_figures("the second by the first", count, &pairs, [3; COLUMNS.len()]);
-    }
     let outcome = fill_bounds(&mut some, deaf);
     let closed = some.server.explain(outcome)?;
     let peak_kib = some.server.peak_kib()? - before_kib;
-    println!("\nAll {deaf} were closed within {closed:.1?} of 8 sending. The most memory that the");
-    println!(
-        "server took for them, in all of this: {peak_kib:.0} KiB, {:.2} bounds for each.\n",
-        peak_kib / BOUND_KIB / deaf as f64
-    );
+    report.add(Row {
+        measure: "deaf",
+        case: format!("{deaf} that never read, until all are closed"),
+        figures: vec![
+            ("s of 8 sending", closed.as_secs_f64()),
+            ("KiB at the peak", peak_kib),
+            ("of the bound for each", peak_kib / BOUND_KIB / deaf as f64),
+        ],
+        limit: None,
+        ratio: None,
+        goal: None,
+    });
     none.server.stop()?;
     some.server.stop()
 }
 
-fn measure_side(side: &mut Side, senders: usize, deaf: usize, plan: &Plan) -> Outcome<()> {
-    side.clients.tally.times_deliveries = true;
-    if side.what == "some are deaf" {
-        side.clients.renew_deaf(deaf)?;
+/// A round of this and a round of that, so that both have the same machine. How many listen on the
+/// first server, how many on the second, how many never read there. The servers.
+fn measure_sides(
+    bench: &Bench,
+    report: &mut Report,
+    (measure, case): (&'static str, &str),
+    (listeners, others, deaf): (usize, usize, usize),
+) -> Outcome<[Side; 2]> {
+    let most = SENDERS[1];
+    let start =
+        |count: usize| Side::start(bench, make_community(bench, count + most, 0)?, count + most);
+    let [mut none, mut some] = [start(listeners)?, start(others)?];
+    for senders in SENDERS {
+        for _ in 0..bench.plan.rounds {
+            none.measure(senders, 1, bench.plan.round)?;
+            let outcome = measure_beside_deaf(&mut some, senders, deaf, bench.plan.round);
+            some.server.explain(outcome)?;
+        }
+        let sends_s = |round: &Round| round.sends_s;
+        // What each of the others is sent: as much as is said.
+        let ratio = middle_ratio(&some.rounds, &none.rounds, (sends_s, sends_s));
+        report.add(Row {
+            measure,
+            case: format!("{case}; {senders} of {most} more send"),
+            figures: vec![
+                ("messages/s to each of the others", middle(&some.rounds, sends_s)),
+                ("p50 ms", middle(&some.rounds, |it| it.p50_ms)),
+                ("p99 ms", middle(&some.rounds, |it| it.p99_ms)),
+                ("p99 ms beside none", middle(&none.rounds, |it| it.p99_ms)),
+                ("server CPU µs/send", middle(&some.rounds, |it| it.cpu_us_of_send)),
+                ("beside none", middle(&none.rounds, |it| it.cpu_us_of_send)),
+            ],
+            limit: Some(("beside none".to_owned(), middle(&none.rounds, sends_s))),
+            ratio: Some(ratio),
+            goal: (measure == "stalled receivers")
+                .then(|| ("cost the others under 5%".to_owned(), ratio > 1.0 - COST_MAX)),
+        });
+        none.rounds.clear();
+        some.rounds.clear();
     }
-    side.clients.start(senders, 1);
+    Ok([none, some])
+}
+
+fn measure_beside_deaf(
+    side: &mut Side,
+    senders: usize,
+    deaf: usize,
+    duration: Duration,
+) -> Outcome<()> {
+    side.clients.renew_deaf(deaf)?;
+    side.clients.start(senders, 1)?;
     // Until whatever the system holds for those who do not read is full.
-    side.clients.run_for(plan.round / 2)?;
-    side.measure(senders, plan)
+    side.clients.run_for(duration / 2)?;
+    side.clients.finish()?;
+    side.measure(senders, 1, duration)
 }
 
 /// Sends until all who do not read are closed; how long that took.
@@ -79,7 +129,7 @@ fn fill_bounds(side: &mut Side, deaf: usize) -> Outcome<Duration> {
     side.clients.renew_deaf(deaf)?;
     let closed_before = side.server.count_logged(CLOSED)?;
     let begun = Instant::now();
-    side.clients.start(8, 1);
+    side.clients.start(8, 1)?;
     while side.server.count_logged(CLOSED)? < closed_before + deaf {
         if begun.elapsed() > FILL_TIMEOUT {
             return Err("those who do not read are not closed".into());
@@ -91,15 +141,17 @@ fn fill_bounds(side: &mut Side, deaf: usize) -> Outcome<Duration> {
 }
 
 /// Lets one ping alone, and then amid logins of which every other has a wrong password.
-pub(crate) fn measure_storm(folder: &Path, cores: &[usize], plan: &Plan) -> Outcome<()> {
+pub(crate) fn measure_storm(bench: &Bench, report: &mut Report) -> Outcome<()> {
     // Neither has a core of its own here: that is what a storm is about.
-    machine::pin(cores)?;
-    let server = Server::start(folder, 1, cores, Rules::None)?;
-    server.explain(measure_pings(&server, LOGINS / plan.divisor))?;
-    server.stop()
+    let cores = [bench.server_core, bench.own_core];
+    machine::pin(&cores)?;
+    let server = Server::start(&bench.folder, 1, &cores, Rules::None)?;
+    server.explain(measure_pings(&server, LOGINS / bench.plan.divisor, report))?;
+    server.stop()?;
+    Ok(machine::pin(&[bench.own_core])?)
 }
 
-fn measure_pings(server: &Server, logins: usize) -> Outcome<()> {
+fn measure_pings(server: &Server, logins: usize, report: &mut Report) -> Outcome<()> {
     let clients = Clients::new(server)?;
     let open = || -> Outcome<Blocking> {
         let mut connection = clients.open()?;
@@ -131,15 +183,22 @@ fn measure_pings(server: &Server, logins: usize) -> Outcome<()> {
         }
     })?;
     let took = begun.elapsed();
-    println!("{logins} logins at once, every other with a wrong password, took {took:.1?}.\n");
-    println!("| pings | count | p50 ms | p99 ms | most ms |\n|---|--:|--:|--:|--:|");
-    for (what, sorted) in [("alone", alone), ("amid the logins", amid)] {
-        let at = |percent| sorted.get((sorted.len() - 1) * percent / 100).copied();
-        let [p50, p99, most] = [50, 99, 100].map(|percent| at(percent).unwrap_or(f64::NAN));
-        println!("| {what} | {} | {p50:.2} | {p99:.2} | {most:.2} |", sorted.len());
-    }
-    let peak_kib = server.peak_kib()? - before_kib;
-    println!("\nThey took {peak_kib:.0} KiB more memory at most.\n");
+    report.add(Row {
+        measure: "storm",
+        case: format!("pings amid {logins} logins at once, every other with a wrong password"),
+        figures: vec![
+            ("p50 ms", amid.percentile_ms(50)),
+            ("p99 ms", amid.percentile_ms(99)),
+            ("most ms", amid.most_ms()),
+            ("p50 ms alone", alone.percentile_ms(50)),
+            ("p99 ms alone", alone.percentile_ms(99)),
+            ("s until all were answered", took.as_secs_f64()),
+            ("KiB more at the peak", server.peak_kib()? - before_kib),
+        ],
+        limit: None,
+        ratio: None,
+        goal: None,
+    });
     Ok(())
 }
 
@@ -152,15 +211,14 @@ fn ping(connection: &mut Blocking) -> Outcome<()> {
     read_answer(connection, "ping").map(drop)
 }
 
-/// How long each ping took, in order of that.
-fn ping_until(connection: &mut Blocking, is_over: impl Fn() -> bool) -> Outcome<Vec<f64>> {
-    let mut latencies_ms = Vec::new();
+/// How long each ping took.
+fn ping_until(connection: &mut Blocking, is_over: impl Fn() -> bool) -> Outcome<Histogram> {
+    let mut latencies = Histogram::default();
     while !is_over() {
         let begun = Instant::now();
         ping(connection)?;
-        latencies_ms.push(begun.elapsed().as_secs_f64() * 1e3);
+        latencies.add(begun.elapsed());
         sleep(PING_PAUSE);
     }
-    latencies_ms.sort_unstable_by(f64::total_cmp);
-    Ok(latencies_ms)
+    Ok(latencies)
 }

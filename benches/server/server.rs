@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::{sched_getaffinity, sched_setaffinity};
 
 use crate::Outcome;
-use crate::clients::{member_name, message_text};
+use crate::clients::member_name;
 use crate::machine;
 
 /// The channel that everything is said in. Members are numbered from the one after it.
@@ -26,7 +26,10 @@ const CONFIG: &str = r#"{"addr": "127.0.0.1", "port": 0, "database_file": "bench
     "limits": {"max_connections": 20000, "login_timeout_s": 600}}"#;
 
 /// How long the server may take to start.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long it may take next to no CPU until it is at rest, and from which share on it is busy.
+const REST: Duration = Duration::from_millis(1500);
+const BUSY_MIN: f64 = 0.01;
 
 /// Groups, and channels beside the one that is spoken in, of a server with [`Rules::Many`].
 pub(crate) const GROUPS: u64 = 50;
@@ -65,15 +68,14 @@ impl Server {
             lay_down_rules(&mut database, members as u64)?;
         }
         drop(database);
+        Self::start_in(folder, cores)
+    }
+
+    /// Starts a server in a folder that has its database.
+    pub(crate) fn start_in(folder: PathBuf, cores: &[usize]) -> Outcome<Self> {
         fs::write(folder.join("config.json"), CONFIG)?;
-        let mut command = Command::new(env!("CARGO_BIN_EXE_aster-server"));
-        command.current_dir(&folder).stdin(Stdio::null()).stderr(File::create(folder.join("log"))?);
-        // A process inherits the cores of the thread that makes it.
-        let own_cores = sched_getaffinity(None)?;
-        machine::pin(cores)?;
-        let process = command.spawn();
-        sched_setaffinity(None, &own_cores)?;
-        let mut server = Self { process: process?, folder, address: ([0; 4], 0).into() };
+        let process = spawn(&folder, cores)?;
+        let mut server = Self { process, folder, address: ([0; 4], 0).into() };
         server.address = server.explain(server.await_address())?;
         Ok(server)
     }
@@ -100,6 +102,11 @@ impl Server {
         self.folder.join("cert.pem")
     }
 
+    /// That certificate's key.
+    pub(crate) fn key_file(&self) -> PathBuf {
+        self.folder.join("key.pem")
+    }
+
     /// CPU time of all its threads.
     pub(crate) fn cpu_s(&self) -> Outcome<f64> {
         machine::cpu_s(&self.process.id().to_string())
@@ -107,18 +114,12 @@ impl Server {
 
     /// Its resident memory.
     pub(crate) fn resident_kib(&self) -> Outcome<f64> {
-        self.memory_kib("VmRSS:")
+        memory_kib(self.process.id(), "VmRSS:")
     }
 
     /// The most resident memory that it ever had.
     pub(crate) fn peak_kib(&self) -> Outcome<f64> {
-        self.memory_kib("VmHWM:")
-    }
-
-    fn memory_kib(&self, key: &str) -> Outcome<f64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
-        let field = status.lines().find_map(|line| line.strip_prefix(key));
-        Ok(field.ok_or("no such memory")?.trim_end_matches(" kB").trim().parse()?)
+        memory_kib(self.process.id(), "VmHWM:")
     }
 
     /// How often it has logged this.
@@ -139,15 +140,78 @@ impl Server {
         Ok(hasher.finish())
     }
 
+    /// How many different messages are in its database.
+    pub(crate) fn count_stored_messages(&self) -> Outcome<u64> {
+        let count = "SELECT count(DISTINCT content) FROM messages";
+        Ok(self.open_database()?.query_row(count, [], |row| row.get(0))?)
+    }
+
     /// Stops the server as an operator would, and removes its folder if it ends well.
     pub(crate) fn stop(mut self) -> Outcome<()> {
+        self.halt()?;
+        Ok(fs::remove_dir_all(&self.folder)?)
+    }
+
+    /// Stops the server as an operator would. Its folder stays.
+    pub(crate) fn halt(&mut self) -> Outcome<()> {
         kill_process(Pid::from_child(&self.process), Signal::TERM)?;
         let status = self.process.wait()?;
         if !status.success() {
             return self.explain(Err(format!("the server: {status}").into()));
         }
-        Ok(fs::remove_dir_all(&self.folder)?)
+        Ok(())
     }
+
+    /// Starts it where it was, once halted: the same folder, the same port.
+    pub(crate) fn start_again(&mut self, cores: &[usize]) -> Outcome<()> {
+        let port = format!(r#""port": {}"#, self.address.port());
+        fs::write(self.folder.join("config.json"), CONFIG.replace(r#""port": 0"#, &port))?;
+        self.process = spawn(&self.folder, cores)?;
+        self.explain(self.await_address()).map(drop)
+    }
+
+    /// Waits until it does nothing: after a start, and where something was replaced or deleted, it
+    /// looks through the whole database.
+    pub(crate) fn await_rest(&self) -> Outcome<()> {
+        let start = Instant::now();
+        while start.elapsed() < PATIENCE {
+            let before_s = self.cpu_s()?;
+            sleep(REST);
+            if self.cpu_s()? - before_s < REST.as_secs_f64() * BUSY_MIN {
+                return Ok(());
+            }
+        }
+        Err("the server does not come to rest".into())
+    }
+
+    /// Its database; for changes only while it is halted.
+    pub(crate) fn open_database(&self) -> Outcome<Connection> {
+        Ok(Connection::open(self.folder.join("bench.db"))?)
+    }
+}
+
+/// A server's process in its folder, on these cores.
+fn spawn(folder: &Path, cores: &[usize]) -> Outcome<Child> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_aster-server"));
+    command.current_dir(folder).stdin(Stdio::null()).stderr(File::create(folder.join("log"))?);
+    spawn_on(&mut command, cores)
+}
+
+/// A process on these cores.
+pub(crate) fn spawn_on(command: &mut Command, cores: &[usize]) -> Outcome<Child> {
+    // A process inherits the cores of the thread that makes it.
+    let own_cores = sched_getaffinity(None)?;
+    machine::pin(cores)?;
+    let process = command.spawn();
+    sched_setaffinity(None, &own_cores)?;
+    Ok(process?)
+}
+
+/// What the system says of a process's memory.
+pub(crate) fn memory_kib(process: u32, key: &str) -> Outcome<f64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
+    let field = status.lines().find_map(|line| line.strip_prefix(key));
+    Ok(field.ok_or("no such memory")?.trim_end_matches(" kB").trim().parse()?)
 }
 
 impl Drop for Server {
@@ -158,7 +222,8 @@ impl Drop for Server {
     }
 }
 
-fn make_folder(parent: &Path) -> Outcome<PathBuf> {
+/// A folder of its own below `parent`.
+pub(crate) fn make_folder(parent: &Path) -> Outcome<PathBuf> {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     let folder = parent.join(format!("bench-{}-{count}", std::process::id()));
@@ -168,7 +233,7 @@ fn make_folder(parent: &Path) -> Outcome<PathBuf> {
 
 /// Makes the database that the server finds, so that nobody has to register: an account with
 /// an empty password takes the one of its first login.
-fn prepare_database(folder: &Path, members: usize) -> Outcome<Connection> {
+pub(crate) fn prepare_database(folder: &Path, members: usize) -> Outcome<Connection> {
     let mut database = Connection::open(folder.join("bench.db"))?;
     database.execute_batch(include_str!("../../init.sql"))?;
     let transaction = database.transaction()?;
@@ -213,26 +278,4 @@ fn lay_down_rules(database: &mut Connection, members: u64) -> Outcome<()> {
         }
     }
     Ok(transaction.commit()?)
-}
-
-/// What a lone sender is held against: messages a second that go into such a database by
-/// themselves, in one thread and without a server, each on disk before the next.
-pub(crate) fn measure_commits(parent: &Path, duration: Duration) -> Outcome<f64> {
-    let folder = make_folder(parent)?;
-    let database = prepare_database(&folder, 1)?;
-    database.pragma_update(None, "journal_mode", "WAL")?;
-    database.pragma_update(None, "synchronous", "FULL")?;
-    database.pragma_update(None, "foreign_keys", true)?;
-    let mut insert = database.prepare(
-        "INSERT INTO messages (uuid, channel_uuid, author_uuid, content, date)
-         VALUES (?1, ?2, ?2 + 1, ?3, 1700000000)",
-    )?;
-    let (start, mut count) = (Instant::now(), 0);
-    while start.elapsed() < duration {
-        count += 1;
-        insert.execute((CHANNEL + u64::from(count), CHANNEL, message_text(0, count)))?;
-    }
-    let seconds = start.elapsed().as_secs_f64();
-    fs::remove_dir_all(folder)?;
-    Ok(f64::from(count) / seconds)
 }
