@@ -128,7 +128,7 @@ def check_order(request, wal):
     """One request: written, then synced, then answered."""
     written = synced = answered = False
     for is_end, name, text, result in request:
-        if name == "sendmsg" and "<TCP" in text and not is_end:
+        if name in ("sendto", "sendmsg") and "<TCP" in text and not is_end:
             assert written, "answered before anything was written"
             assert synced, "answered before the write-ahead log was synced"
             answered = True
@@ -143,7 +143,7 @@ def check_order(request, wal):
 
 def sync_before_answer(place):
     trace = place.folder.parent / "trace"
-    traced = "trace=recvfrom,sendmsg,pwrite64,fsync,fdatasync,openat"
+    traced = "trace=recvfrom,sendto,sendmsg,pwrite64,fsync,fdatasync,openat"
     with place.strace("-e", traced, "-o", trace) as server:
         alice = place.login(server)
         # It comes when the server finds time, and is not to come between other things.

@@ -85,7 +85,9 @@ class Client:
         raw = socket.create_connection(("127.0.0.1", server.port), ANSWER_DEADLINE_S)
         # An end of stream without close_notify raises instead of looking like an orderly one.
         stream = tls.wrap_socket(raw, server_hostname="localhost", suppress_ragged_eofs=False)
-        self._stream = stream.makefile("rw", encoding="utf-8", newline="\n")
+        # Two, for writing to a text file drops what was read ahead of it.
+        self._stream = stream.makefile("r", encoding="utf-8", newline="\n")
+        self._requests = stream.makefile("w", encoding="utf-8", newline="\n")
         self.events = []
 
     def ask(self, command, **fields):
@@ -96,8 +98,8 @@ class Client:
 
     def try_ask(self, command, **fields):
         """As `ask`, whatever the status is. Events go to `events`."""
-        json.dump({"command": command, "label": command, **fields}, self._stream)
-        print(file=self._stream, flush=True)
+        json.dump({"command": command, "label": command, **fields}, self._requests)
+        print(file=self._requests, flush=True)
         for line in self._stream:
             packet = json.loads(line)
             if packet.get("label") == command:
