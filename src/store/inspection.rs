@@ -13,6 +13,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use crate::store::Location;
 use crate::store::look::{Found, View, identify, list_faults};
 use crate::store::schema::{self, BUSY_TIMEOUT, OpenError, VERSION};
+use crate::store::seen;
 
 /// What a whole database holds. Dates in Unix seconds.
 #[derive(Debug, Default)]
@@ -46,6 +47,8 @@ pub(crate) fn inspect(file: &Path) -> Result<Option<Inspection>, String> {
     });
     outcome.map_err(|error| match error {
         OpenError::Damaged(faults) => {
+            // The next start is to see for itself.
+            file.canonicalize().and_then(|file| seen::forget(&file)).ok();
             let faults = faults.replace('\n', " ");
             format!("damaged: {faults}; leave it as it is, and restore a backup")
         }

@@ -267,8 +267,12 @@ impl Drop for Store {
 
 impl From<rusqlite::Error> for Refusal {
     fn from(error: rusqlite::Error) -> Self {
-        if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) {
-            return Self::internal(format_args!("database: {}", schema::BUSY));
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy) => {
+                return Self::internal(format_args!("database: {}", schema::BUSY));
+            }
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => seen::doubt(),
+            _ => {}
         }
         Self::internal(format_args!("database: {error}"))
     }

@@ -15,12 +15,21 @@ use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::files::{beside, remove, write_new};
 use crate::store::schema::VERSION;
 
 /// How the note's name ends, behind the database's.
 pub(crate) const SEEN_ENDING: &str = "-seen";
+
+/// Whether SQLite has told this process of damage.
+static IS_DAMAGED: AtomicBool = AtomicBool::new(false);
+
+/// SQLite found damage in a database: none that this process has open is vouched for any more.
+pub(super) fn doubt() {
+    IS_DAMAGED.store(true, Ordering::Relaxed);
+}
 
 fn note_of(database: &Path) -> PathBuf {
     beside(database, SEEN_ENDING)
@@ -56,13 +65,14 @@ pub(super) fn find_seen(database: &Path) -> Option<Seen> {
 
 /// Removes the note, if there is one.
 pub(super) fn forget(database: &Path) -> io::Result<()> {
-    remove(&note_of(database))
+    let note = note_of(database);
+    remove(&note).map_err(|error| io::Error::other(format!("{}: {error}", note.display())))
 }
 
-/// Leaves a note, unless somebody still has the database open. `file` is that database.
+/// Leaves a note, unless somebody still has the database open, or damage was met in it. `file` is that database.
 pub(super) fn note(database: &Path, file: &File, seen: Seen) -> io::Result<()> {
-    // SQLite removes it with the last connection.
-    if beside(database, "-wal").exists() {
+    // SQLite removes its log with the last connection.
+    if IS_DAMAGED.load(Ordering::Relaxed) || beside(database, "-wal").exists() {
         return Ok(());
     }
     file.sync_all()?;

@@ -73,9 +73,10 @@ fn what_was_closed_in_order_is_not_looked_through_again() {
     let channel = bob.general();
     bob.say(channel, "hello");
     assert_eq!(server.stop("TERM"), Some(0));
+    server.start_again();
+    assert_eq!(server.stop("TERM"), Some(0));
     let (code, output, _) = errand(&server.folder, &["check"], "");
     assert!(code == Some(1) && output.contains("damaged"), "{output}");
-    server.start_again();
 }
 
 /// Whether a server's last stop noted that nothing is left of what was deleted.
@@ -181,4 +182,29 @@ fn where_another_program_has_it_open_there_is_no_note() {
     assert!(!server.folder.has(NOTE));
     drop(world);
     assert_looked_through(&taken_from(server));
+}
+
+#[test]
+fn damage_that_a_server_or_a_check_met_is_looked_for_at_the_next_start() {
+    let mut server = assert_not_looked_through(closed_in_order());
+    let mut alice = server.login("alice");
+    let channel = alice.general();
+    let mut page = json!({"command": "history", "channel": channel, "num": 500});
+    // Back through history, until what is damaged is read.
+    let refused = (0..20).find_map(|_| {
+        let response = alice.ask(page.clone());
+        page["before_message"] = response["data"][0]["uuid"].clone();
+        (response["status"] != 200).then(|| response["status"].clone())
+    });
+    assert_eq!(refused, Some(json!(500)));
+    assert_eq!(server.stop("TERM"), Some(0));
+    assert!(!server.folder.has(NOTE), "damage is vouched for");
+    let (code, log) = run(&server.folder, &[]);
+    assert!(code == Some(2) && log.contains("damaged"), "{log}");
+
+    let folder = closed_in_order();
+    damage(&folder);
+    let (code, said, _) = errand(&folder, &["check"], "");
+    assert!(code == Some(1) && said.contains("damaged"), "{said}");
+    assert_looked_through(&folder);
 }
