@@ -115,6 +115,19 @@ struct Client {
     next_number: u32,
 }
 
+/// TLS as clients of a server with this certificate have it. None takes up an earlier connection's keys.
+pub(crate) fn trust_only(certificate: &Path) -> Outcome<Arc<ClientConfig>> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(certificate)?)?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.resumption = Resumption::disabled();
+    Ok(Arc::new(config))
+}
+
 impl Clients {
     /// No client yet. Those that come log in by a password.
     pub(crate) fn new(server: &Server) -> Outcome<Self> {
@@ -128,21 +141,13 @@ impl Clients {
 
     /// No client yet, of whoever listens there.
     pub(crate) fn of(address: SocketAddr, certificate: &Path, dialect: Dialect) -> Outcome<Self> {
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_file(certificate)?)?;
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        config.resumption = Resumption::disabled();
         let create = || epoll::create(epoll::CreateFlags::CLOEXEC);
         let (epoll, senders_epoll) = (create()?, create()?);
         let senders = epoll::EventData::new_u64(SENDERS);
         epoll::add(&epoll, &senders_epoll, senders, epoll::EventFlags::IN)?;
         Ok(Self {
             address,
-            config: Arc::new(config),
+            config: trust_only(certificate)?,
             dialect,
             epoll,
             senders_epoll,

@@ -15,13 +15,11 @@ use std::time::{Duration, Instant};
 use rustix::event::{Timespec, epoll};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with};
-use rustls::client::Resumption;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, ClientConnection, RootCertStore};
+use rustls::{ClientConfig, ClientConnection};
 use serde_json::Value;
 
 use crate::Outcome;
+use crate::clients::trust_only;
 use crate::server::{CHANNEL, Server};
 
 /// How long nobody may get anything that is due.
@@ -114,17 +112,9 @@ pub(crate) struct Heard {
 impl Crowd {
     /// Nobody yet.
     pub(crate) fn new(server: &Server) -> Outcome<Self> {
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_file(server.certificate_file())?)?;
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        config.resumption = Resumption::disabled();
         Ok(Self {
             address: server.address,
-            config: Arc::new(config),
+            config: trust_only(&server.certificate_file())?,
             epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
             members: Vec::new(),
             ciphertext: vec![0; 256 << 10],
